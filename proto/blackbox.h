@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The blackbox: state of one traced process in a shared file, RUNDIR/blackbox/NNNNN, written by the
+ * tracer alone and read by the recorder at any moment, also after SIGKILL. Host byte order, same
+ * machine only. Every region starts at the offset the header names; a reader checks each against
+ * the file's size and trusts no count without a bound.
+ *
+ * Concurrency: a thread slot has one writer and a sequence number (odd while it is written). Stacks
+ * are published by one 64-bit store into the index after the record is complete. Counters are
+ * plain 64-bit words that only grow.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define FR_BLACKBOX_MAGIC 0x31584f424b434c42ull /* "BLCKBOX1" */
+#define FR_BLACKBOX_VERSION 1
+
+/* Regions. Fixed sizes: the file is sparse, only what is touched takes memory. */
+#define FR_BB_MAX_THREADS 4096
+#define FR_BB_MAX_MODULES 1024
+#define FR_BB_STACK_INDEX 65536u               /* entries, power of two */
+#define FR_BB_STACK_ARENA (32u << 20)          /* bytes */
+#define FR_BB_MAX_LIVE 65536u                  /* sampled live objects, power of two */
+
+enum fr_process_state {
+	FR_PROCESS_STARTING = 0,
+	FR_PROCESS_RUNNING = 1,
+	FR_PROCESS_EXITED = 2, /* exit() ran our destructor */
+	FR_PROCESS_EXECED = 3, /* replaced its image; a new file describes the new one */
+	FR_PROCESS_OFF = 4,    /* the tracer gave up; `why` says so */
+};
+
+/* What a process counted. X(field, text for people). All are totals since its start. */
+#define FR_COUNTER_TABLE(X)                                                                        \
+	X(locks_free, "lock operations that did not wait")                                         \
+	X(locks_waited, "lock operations that waited")                                             \
+	X(locks_short, "lock waits below the threshold, not recorded")                             \
+	X(syscalls, "system calls made through libc")                                              \
+	X(syscalls_short, "system calls below the threshold, counted but not recorded")            \
+	X(allocs, "allocations sampled")                                                           \
+	X(frees, "frees of sampled allocations")                                                   \
+	X(live_overflow, "sampled allocations whose free is not followed (table full)")            \
+	X(stacks, "distinct stacks kept")                                                          \
+	X(stacks_overflow, "stacks lost because the stack table was full")                         \
+	X(stacks_cut, "stacks cut at the depth limit")                                             \
+	X(stacks_broken, "stacks whose walk stopped early")                                        \
+	X(threads_overflow, "threads without a slot (table full)")                                 \
+	X(modules_overflow, "modules without an entry (table full)")                               \
+	X(waiters_overflow, "lock waits without a holder (wait table full)")                       \
+	X(nested, "calls inside the tracer's own work, passed through")                            \
+	X(regions_misnested, "regions ended out of order, dropped")                                \
+	X(tasks_overflow, "tasks beyond the table of open tasks")                                  \
+	X(forks_raw, "children of raw clone or _Fork, left untraced")                              \
+	X(events, "events handed to the ring")
+
+struct fr_counters {
+#define FR_X(field, text) uint64_t field;
+	FR_COUNTER_TABLE(FR_X)
+#undef FR_X
+};
+
+/* Totals per libc call, exact whether or not its events were recorded. Index: enum fr_call. */
+struct fr_call_total {
+	uint64_t n, n_short; /* n_short of n were below the threshold and have no event */
+	uint64_t dur_ns, short_ns;
+	uint64_t bytes; /* sum of positive results of read- and write-like calls */
+};
+#define FR_BB_MAX_CALLS 256
+
+struct fr_slot {
+	uint32_t seq;  /* odd while the owner writes; a reader retries */
+	uint32_t tid;  /* 0: never used */
+	uint32_t state; /* enum fr_state */
+	uint32_t call; /* enum fr_call while inside one; else 0 */
+	uint64_t since_ns; /* CLOCK_MONOTONIC, when `state` began; 0 while running */
+	uint64_t obj;  /* address of the lock, or an argument of the call */
+	int32_t fd;    /* -1: none */
+	uint32_t holder; /* tid that held the lock when the wait began; 0 unknown */
+	uint32_t stack; /* stack of the current wait or call */
+	uint32_t creator; /* tid of the creating thread; 0 for the first one */
+	uint32_t creator_stack;
+	uint32_t is_exited;
+	uint64_t start_ns, end_ns;
+	uint64_t start_routine; /* address; 0 for the first thread */
+	uint64_t task;          /* current user task */
+	uint64_t cpu_ns;        /* CPU time at thread exit */
+	char name[16];
+	char labels[160]; /* "k=v,k2=v2", cut to fit at a pair's boundary */
+};
+
+struct fr_module {
+	uint32_t seq;      /* odd while written */
+	uint32_t n_build_id;
+	uint8_t build_id[32];
+	uint64_t base;     /* load bias: address minus the ELF file's virtual address */
+	uint64_t start, end; /* executable range mapped */
+	uint64_t file_offset; /* of `start` */
+	uint64_t load_ns, unload_ns; /* CLOCK_MONOTONIC; unload 0 while mapped */
+	char path[416];
+};
+
+/* A live sampled object. addr 0: empty; 1: removed. */
+struct fr_live {
+	uint64_t addr;
+	uint64_t size;
+	uint64_t time_ns;
+	uint32_t stack;
+	uint32_t tid;
+};
+
+/*
+ * A stack record: frames leaf first, as return addresses exactly as walked. Found through
+ * fr_stack_entry.id, which is the record's byte offset in the arena divided by 8 (so never 0 or 1:
+ * the arena's first 16 bytes stay unused). Layout of the words: proto/stack.h.
+ */
+struct fr_stack_record {
+	uint32_t hash;
+	uint16_t n;
+	uint16_t flags; /* FR_STACK_* */
+	uint64_t addr[];
+};
+
+struct fr_blackbox {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size_header;
+	uint32_t proc; /* 1..65535; unique within the run of the recorder, in every event */
+	uint32_t pid, ppid, uid;
+	uint32_t state; /* enum fr_process_state */
+	uint32_t n_threads; /* slots used so far, at most FR_BB_MAX_THREADS */
+	uint32_t n_modules;
+	uint32_t parent_proc; /* of a fork: the parent's proc; 0 otherwise */
+	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC; end 0 while alive */
+	uint64_t start_realtime_ns;
+	uint64_t file_size;
+	uint64_t off_slots, off_modules, off_calls, off_stack_index, off_stack_arena, off_live;
+	uint64_t stack_arena_used; /* bytes; grows only */
+	struct fr_counters counters;
+	char exe[512];
+	char why[160]; /* when state is OFF: one sentence */
+};
