@@ -109,17 +109,7 @@ struct fr_live {
 	uint32_t tid;
 };
 
-/*
- * A stack record: frames leaf first, as return addresses exactly as walked. Found through
- * fr_stack_entry.id, which is the record's byte offset in the arena divided by 8 (so never 0 or 1:
- * the arena's first 16 bytes stay unused). Layout of the words: proto/stack.h.
- */
-struct fr_stack_record {
-	uint32_t hash;
-	uint16_t n;
-	uint16_t flags; /* FR_STACK_* */
-	uint64_t addr[];
-};
+/* The stack table (off_stack_index, off_stack_arena): proto/stack.h. */
 
 struct fr_blackbox {
 	uint64_t magic;
