@@ -2,7 +2,7 @@
 /*
  * The blackbox: state of one traced process in a shared file, RUNDIR/blackbox/NNNNN, written by the
  * tracer alone and read by the recorder at any moment, also after SIGKILL. Host byte order, same
- * machine only. Every region starts at the offset the header names; a reader checks each against
+ * machine only. A reader uses pread(): the file has holes, and to touch one through a mapping would allocate it. Every region starts at the offset the header names; a reader checks each against
  * the file's size and trusts no count without a bound.
  *
  * Concurrency: a thread slot has one writer and a sequence number (odd while it is written). Stacks
@@ -19,7 +19,7 @@
 /* Regions. Fixed sizes: the file is sparse, only what is touched takes memory. */
 #define FR_BB_MAX_THREADS 4096
 #define FR_BB_MAX_MODULES 1024
-#define FR_BB_STACK_INDEX 65536u               /* entries, power of two */
+#define FR_BB_STACK_INDEX 32768u               /* entries, power of two */
 #define FR_BB_STACK_ARENA (32u << 20)          /* bytes */
 #define FR_BB_MAX_LIVE 65536u                  /* sampled live objects, power of two */
 
@@ -60,13 +60,18 @@ struct fr_counters {
 #undef FR_X
 };
 
-/* Totals per libc call, exact whether or not its events were recorded. Index: enum fr_call. */
+/*
+ * Totals per libc call, exact whether or not its events were recorded: FR_BB_CALL_SHARDS arrays of
+ * FR_BB_MAX_CALLS at off_calls, which a reader adds up. Index: enum fr_call. Threads are spread over
+ * the shards, so that they rarely meet on a cache line.
+ */
 struct fr_call_total {
 	uint64_t n, n_short; /* n_short of n were below the threshold and have no event */
 	uint64_t dur_ns, short_ns;
 	uint64_t bytes; /* sum of positive results of read- and write-like calls */
 };
 #define FR_BB_MAX_CALLS 256
+#define FR_BB_CALL_SHARDS 4
 
 struct fr_slot {
 	uint32_t seq;  /* odd while the owner writes; a reader retries */
@@ -85,6 +90,9 @@ struct fr_slot {
 	uint64_t start_routine; /* address; 0 for the first thread */
 	uint64_t task;          /* current user task */
 	uint64_t cpu_ns;        /* CPU time at thread exit */
+	/* This thread's share of the counters of the same name: written by the owner, without atomics.
+	 * A total is the header's counter plus these of all slots. */
+	uint64_t locks_free, syscalls, syscalls_short, events;
 	char name[16];
 	char labels[160]; /* "k=v,k2=v2", cut to fit at a pair's boundary */
 };
@@ -100,7 +108,7 @@ struct fr_module {
 	char path[416];
 };
 
-/* A live sampled object. addr 0: empty; 1: removed. */
+/* A live sampled object. addr 0: empty; 1: removed; 2: being written. */
 struct fr_live {
 	uint64_t addr;
 	uint64_t size;

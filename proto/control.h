@@ -27,5 +27,6 @@ struct fr_control {
 	uint64_t ring_syscall_ns; /* while only the ring records: max(syscall_ns, this) applies */
 	uint64_t alloc_rate;  /* --alloc-rate: mean bytes between samples; 0 off, 1 every allocation */
 	uint32_t stack_depth; /* frames kept per stack */
-	uint32_t reserved[15];
+	uint32_t recorder_pid; /* its first child may say on stderr why it is not traced; others keep quiet */
+	uint32_t reserved[14];
 };
