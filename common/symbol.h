@@ -11,22 +11,23 @@ struct symbol_batch;
 /* A mapped module as the blackbox knows it. Strings and bytes are copied. */
 struct symbol_module {
 	const char *path;
-	const uint8_t *build_id; /* NULL with n_build_id 0: none known, the file at path is trusted */
+	const uint8_t
+		*build_id; /* NULL with n_build_id 0: none known, the file at path is trusted */
 	size_t n_build_id;
 	uint64_t base; /* load bias */
-	pid_t pid;     /* to reach a deleted or namespaced file through /proc while alive; 0: gone */
+	pid_t pid; /* to reach a deleted or namespaced file through /proc while alive; 0: gone */
 };
 
 struct symbol_options {
 	int is_debuginfod; /* may ask the servers in DEBUGINFOD_URLS, each module within a time limit */
-	int is_progress;   /* a line on stderr when it takes over a second and stderr is a terminal */
+	int is_progress; /* a line on stderr when it takes over a second and stderr is a terminal */
 };
 
 /* One function at an address. Strings belong to the batch; func is "" when unknown, never NULL. */
 struct symbol_frame {
-	const char *func;        /* demangled */
-	const char *system_name; /* as in the symbol table */
-	const char *file;        /* "" unknown */
+	const char *func;	  /* demangled */
+	const char *system_name;  /* as in the symbol table */
+	const char *file;	  /* "" unknown */
 	uint32_t line, func_line; /* 0 unknown */
 };
 

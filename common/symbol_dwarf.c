@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Compile units are found by their own ranges (clang writes no .debug_aranges), and only units that
+ * hold a wanted address are read. Memory: libdw keeps what it parsed of a unit until the whole file is
+ * closed, so it is closed and opened again whenever it grew by MAX_GROWTH.
+ */
+#include "common/symbol_dwarf.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <glib.h>
+#include <malloc.h>
+#include <string.h>
+
+#include "common/symbol_batch.h"
+#include "common/symbol_image.h"
+#include "common/symbol_span.h"
+#include "common/symbol_walk.h"
+
+#define MAX_GROWTH (256u << 20)
+#define UNITS_PER_CHECK 16
+
+/* A wanted address and the unit that holds it. */
+struct unit_want {
+	Dwarf_Off unit; /* offset of the unit's DIE */
+	struct symbol_query *query;
+};
+
+static int is_any_wanted(const struct symbol_query *queries, size_t n, uint64_t lo, uint64_t hi)
+{
+	size_t a = 0, b = n;
+
+	while (a < b) {
+		size_t mid = a + (b - a) / 2;
+
+		if (queries[mid].addr < lo)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	return a < n && queries[a].addr < hi;
+}
+
+/* Ranges of all compile units that hold a wanted address; `value` is the offset of the unit's DIE. */
+static GArray *unit_map(Dwarf *dwarf, Dwarf_Addr bias, const struct symbol_query *queries, size_t n)
+{
+	GArray *spans = symbol_span_table();
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+
+	while (dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL) == 0) {
+		struct symbol_span span = { .value = dwarf_dieoffset(&die) };
+		Dwarf_Addr base, lo, hi;
+		ptrdiff_t at = 0;
+
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		while ((at = dwarf_ranges(&die, at, &base, &lo, &hi)) > 0) {
+			/* The linker sets ranges of dropped sections to 0. */
+			if (lo == 0 || lo >= hi || !is_any_wanted(queries, n, lo + bias, hi + bias))
+				continue;
+			span.lo = lo + bias;
+			span.hi = hi + bias;
+			g_array_append_val(spans, span);
+		}
+	}
+	symbol_span_finish(spans);
+	return spans;
+}
+
+static int want_compare(const void *a, const void *b)
+{
+	const struct unit_want *x = a, *y = b;
+
+	if (x->unit != y->unit)
+		return x->unit < y->unit ? -1 : 1;
+	return x->query->addr < y->query->addr ? -1 : x->query->addr > y->query->addr;
+}
+
+/* Which unit each address belongs to, ordered by unit and address. */
+static GArray *unit_wants(const GArray *units, struct symbol_query *queries, size_t n)
+{
+	GArray *wants = g_array_new(FALSE, FALSE, sizeof(struct unit_want));
+
+	for (size_t i = 0; i < n; i++) {
+		const struct symbol_span *span = symbol_span_find(units, queries[i].addr);
+		struct unit_want want = { .query = &queries[i] };
+
+		if (!span)
+			continue;
+		want.unit = span->value;
+		g_array_append_val(wants, want);
+	}
+	g_array_sort(wants, want_compare);
+	return wants;
+}
+
+static const char *die_string(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attr;
+
+	return dwarf_attr_integrate(die, name, &attr) ? dwarf_formstring(&attr) : NULL;
+}
+
+static const char *die_linkage_name(Dwarf_Die *die)
+{
+	const char *name = die_string(die, DW_AT_linkage_name);
+
+	return name ? name : die_string(die, DW_AT_MIPS_linkage_name);
+}
+
+/* Names a frame after its DIE. `symbol`, for the physical function only, is the symbol table's name. */
+static void frame_set_names(
+	struct symbol_frame *frame, struct symbol_batch *batch, Dwarf_Die *die, const char *symbol)
+{
+	const char *linkage = die_linkage_name(die), *name = dwarf_diename(die);
+	int is_mangled = symbol && (!strncmp(symbol, "_Z", 2) || !strncmp(symbol, "_R", 2));
+
+	if (linkage && (linkage[0] == '_' && (linkage[1] == 'Z' || linkage[1] == 'R'))) {
+		/* A clone's symbol says more: _Z3foov.cold */
+		if (symbol && g_str_has_prefix(symbol, linkage))
+			linkage = symbol;
+		frame->system_name = symbol_batch_intern(batch, linkage);
+		frame->func = symbol_batch_demangle(batch, frame->system_name);
+	} else if (symbol && (is_mangled || !name || (*name == '_' && *symbol != '_'))) {
+		/* Local functions of C++ have no linkage name; libc's own aliases begin with __. */
+		frame->system_name = symbol;
+		frame->func = symbol_batch_demangle(batch, symbol);
+	} else {
+		frame->func = symbol_batch_intern(batch, name ? name : "");
+		frame->system_name = symbol ? symbol : frame->func;
+	}
+}
+
+static void frame_set_call_site(struct symbol_frame *frame, struct symbol_batch *batch,
+	Dwarf_Die *inlined, Dwarf_Files *files, size_t n_files)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word value;
+
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attr), &value) == 0)
+		frame->line = (uint32_t)MIN(value, UINT32_MAX);
+	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attr), &value) == 0 &&
+		value < n_files) {
+		const char *file = dwarf_filesrc(files, value, NULL, NULL);
+
+		frame->file = symbol_batch_intern(batch, file ? file : "");
+	}
+}
+
+static void frame_set_line(
+	struct symbol_frame *frame, struct symbol_batch *batch, Dwarf_Die *unit, Dwarf_Addr addr)
+{
+	Dwarf_Line *row = dwarf_getsrc_die(unit, addr);
+	const char *file;
+	int line = 0;
+
+	if (!row)
+		return;
+	file = dwarf_linesrc(row, NULL, NULL);
+	if (dwarf_lineno(row, &line) == 0 && line > 0)
+		frame->line = (uint32_t)line;
+	frame->file = symbol_batch_intern(batch, file ? file : "");
+}
+
+/* Turns the chain of DIEs around an address, physical function first, into frames, innermost first. */
+static void query_set_frames(struct symbol_query *query, struct symbol_batch *batch,
+	const struct symbol_hit *hits, size_t n, Dwarf_Die *unit, Dwarf_Addr bias)
+{
+	struct symbol_frame *frames = symbol_batch_frames(batch, n);
+	Dwarf_Files *files = NULL;
+	size_t n_files = 0;
+
+	if (dwarf_getsrcfiles(unit, &files, &n_files) != 0)
+		n_files = 0;
+	frame_set_line(&frames[0], batch, unit, query->addr - bias);
+	for (size_t i = 0; i < n; i++) {
+		Dwarf_Die die = hits[n - 1 - i].die;
+		int line;
+
+		frame_set_names(&frames[i], batch, &die, i == n - 1 ? query->symbol : NULL);
+		if (dwarf_decl_line(&die, &line) == 0 && line > 0)
+			frames[i].func_line = (uint32_t)line;
+		if (i + 1 < n)
+			frame_set_call_site(&frames[i + 1], batch, &die, files, n_files);
+	}
+	query->frames = frames;
+	query->n_frames = (uint32_t)n;
+}
+
+/* A unit without a DIE for an address (assembler) may still have its line. */
+static void query_set_line_only(
+	struct symbol_query *query, struct symbol_batch *batch, Dwarf_Die *unit, Dwarf_Addr bias)
+{
+	struct symbol_frame *frame;
+
+	if (!query->symbol)
+		return;
+	frame = symbol_batch_frames(batch, 1);
+	frame->system_name = query->symbol;
+	frame->func = symbol_batch_demangle(batch, query->symbol);
+	frame_set_line(frame, batch, unit, query->addr - bias);
+	query->frames = frame;
+	query->n_frames = 1;
+}
+
+/* All wanted addresses of one unit. */
+static void unit_resolve(Dwarf *dwarf, Dwarf_Addr bias, struct symbol_batch *batch,
+	const struct unit_want *wants, size_t n)
+{
+	struct symbol_walk *walk;
+	Dwarf_Die unit, split, *top = &unit;
+	uint8_t type;
+
+	if (!dwarf_offdie(dwarf, wants[0].unit, &unit))
+		return;
+	memset(&split, 0, sizeof(split));
+	if (dwarf_cu_info(unit.cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
+		type == DW_UT_skeleton && split.addr)
+		top = &split;
+	walk = symbol_walk_new(n);
+	for (size_t i = 0; i < n; i++)
+		symbol_walk_add(walk, wants[i].query->addr - bias);
+	symbol_walk_run(walk, top);
+	for (size_t i = 0; i < n; i++) {
+		size_t n_hits;
+		const struct symbol_hit *hits = symbol_walk_hits(walk, i, &n_hits);
+
+		if (n_hits)
+			query_set_frames(wants[i].query, batch, hits, n_hits, &unit, bias);
+		else
+			query_set_line_only(wants[i].query, batch, &unit, bias);
+	}
+	symbol_walk_free(walk);
+}
+
+static size_t heap_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+int symbol_dwarf_resolve(struct symbol_image *image, struct symbol_batch *batch,
+	struct symbol_query *queries, size_t n)
+{
+	Dwarf_Addr bias = 0;
+	Dwarf *dwarf = dwfl_module_getdwarf(symbol_image_module(image), &bias);
+	size_t heap_at_start, n_units = 0;
+	GArray *units, *wants;
+
+	if (!dwarf)
+		return 0;
+	units = unit_map(dwarf, bias, queries, n);
+	wants = unit_wants(units, queries, n);
+	g_array_unref(units);
+	heap_at_start = heap_in_use();
+	for (guint i = 0, end; i < wants->len; i = end) {
+		struct unit_want *first = &g_array_index(wants, struct unit_want, i);
+
+		for (end = i + 1; end < wants->len; end++)
+			if (g_array_index(wants, struct unit_want, end).unit != first->unit)
+				break;
+		unit_resolve(dwarf, bias, batch, first, end - i);
+		symbol_batch_tick(batch);
+		if (++n_units % UNITS_PER_CHECK || heap_in_use() < heap_at_start + MAX_GROWTH)
+			continue;
+		if (symbol_image_reopen(image) != 0)
+			break;
+		dwarf = dwfl_module_getdwarf(symbol_image_module(image), &bias);
+		if (!dwarf)
+			break;
+		heap_at_start = heap_in_use();
+	}
+	g_array_unref(wants);
+	return 1;
+}
