@@ -5,27 +5,105 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a walk starts: a frame's registers. For a hook: the state just after the hook returned. */
+#include "tracer/unwind_arch.h"
+
+/*
+ * Where a walk starts: a frame's registers. For a hook: the state just after the hook returned. In a
+ * signal handler: the interrupted frame, see unwind_start_context().
+ */
 struct unwind_start {
 	uintptr_t pc; /* a return address when is_call is set, else an exact pc (signal handler) */
 	uintptr_t sp; /* stack pointer in that frame */
 	uintptr_t fp; /* frame pointer register in that frame */
 	uintptr_t bx; /* rbx where known, else 0 */
 	int is_call;
-};
-
-/* Stack that may be read: [lo, hi). Reads outside never happen. */
-struct unwind_bounds {
-	uintptr_t lo, hi;
+	const arch_context
+		*context; /* borrowed: all registers where known (signal handler), else NULL */
 };
 
 /*
+ * Stack that may be read: [lo, hi) holds start->sp. Reads outside never happen, with one exception: when
+ * start->sp is not in it (coroutines; lo == hi == 0 says so from the start), the stack is unknown,
+ * and each page is probed with a system call before the first read in a walk.
+ * [own_lo, own_hi) is the thread's own stack where [lo, hi) is an alternate signal stack: the walk goes on there
+ * once it passes the signal frame. 0, 0: the same stack, or not known.
+ */
+struct unwind_bounds {
+	uintptr_t lo, hi;
+	uintptr_t own_lo, own_hi;
+};
+
+/*
+ * How a walk can end. X(ID, is the stack whole, text for people). Whole stacks end at the thread's
+ * first function, or where they are cut at the depth limit.
+ */
+#define UNWIND_END_TABLE(X)                                                                  \
+	X(UNWIND_END_START, 1, "reached the thread's first function")                        \
+	X(UNWIND_END_CONTEXT, 1, "reached the start of a makecontext coroutine")             \
+	X(UNWIND_END_LOADER, 1, "reached the loader's start code")                           \
+	X(UNWIND_END_ZERO, 1, "reached a return address of 0")                               \
+	X(UNWIND_END_DEPTH, 1, "cut at the depth limit")                                     \
+	X(UNWIND_END_NO_OBJECT, 0, "code in no loaded object, without frame pointer")        \
+	X(UNWIND_END_NO_RULE, 0, "code without unwind table, without frame pointer")         \
+	X(UNWIND_END_BAD_TABLE, 0, "unwind table damaged or of an unknown kind")             \
+	X(UNWIND_END_LONG_TABLE, 0, "unwind table entry longer than the limit")              \
+	X(UNWIND_END_CLOSING, 0, "rule not in the cache while a library was being unloaded") \
+	X(UNWIND_END_BOUNDS, 0, "frame outside the stack")                                   \
+	X(UNWIND_END_UNREADABLE, 0, "frame in memory that cannot be read")                   \
+	X(UNWIND_END_ORDER, 0, "frame not above the one before, or not aligned")             \
+	X(UNWIND_END_PC, 0, "return address outside user memory")                            \
+	X(UNWIND_END_REGISTER, 0, "rule needs a register that is not known")                 \
+	X(UNWIND_END_EXPRESSION, 0, "rule has an operator that is not supported")
+
+enum unwind_end {
+#define UNWIND_X(id, is_whole, text) id,
+	UNWIND_END_TABLE(UNWIND_X)
+#undef UNWIND_X
+		UNWIND_END_N,
+};
+
+/*
+ * Totals since start; they only grow; read and written relaxed. ends[UNWIND_END_START] stays 0: so that
+ * threads do not fight for a cache line, the normal end is not counted.
+ */
+struct unwind_stats {
+	uint64_t ends[UNWIND_END_N];
+	uint64_t misses;  /* rules looked for in the unwind tables */
+	uint64_t guesses; /* walks that followed a frame pointer where no rule was */
+	uint64_t probed;  /* walks on an unknown stack */
+};
+extern struct unwind_stats unwind_stats;
+
+/*
  * Writes at most `max` addresses, leaf first, start->pc included, to frames_out. Returns their number.
- * *flags_out gets FR_STACK_* bits (proto/schema.h). Makes no call but _dl_find_object.
+ * Every address is in the form of a return address: less one, it lies in the instruction that was
+ * running. So exact ones (an interrupted pc, a signal trampoline) are written as pc + 1.
+ * *flags_out gets FR_STACK_* bits (proto/schema.h). Makes no call but _dl_find_object and, on an unknown
+ * stack, the probing system call; errno is kept.
  * Context: hook | signal.
  */
 size_t unwind_walk(const struct unwind_start *start, const struct unwind_bounds *bounds,
 	uintptr_t *frames_out, size_t max, unsigned *flags_out);
+
+/* As unwind_walk(); *end_out says how the walk ended. Context: hook | signal. */
+size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bounds *bounds,
+	uintptr_t *frames_out, size_t max, unsigned *flags_out, enum unwind_end *end_out);
+
+/* The start that a signal handler's context argument describes; borrows the context. */
+static inline struct unwind_start unwind_start_context(const arch_context *context)
+{
+	return (struct unwind_start){
+		.pc = arch_context_pc(context),
+		.sp = arch_context_sp(context),
+		.fp = arch_context_fp(context),
+		.bx = arch_context_bx(context),
+		.is_call = 0,
+		.context = context,
+	};
+}
+
+/* The text of UNWIND_END_TABLE; static. */
+const char *unwind_end_text(enum unwind_end end);
 
 /* Forgets all cached rules: call after dlclose, and after dlopen. Context: hook. */
 void unwind_invalidate(void);
@@ -36,6 +114,9 @@ void unwind_invalidate(void);
  */
 void unwind_closing(int is_closing);
 
-/* Called on the first miss in an object since start or unwind_invalidate(), so that modules.c learns of it; may be NULL. */
+/*
+ * Called on the first miss in an object since start or unwind_invalidate(), so that modules.c learns of it;
+ * may be NULL. Seldom called again for the same object: the receiver must not mind. Context: hook | signal.
+ */
 struct dl_find_object;
 extern void (*unwind_on_object)(const struct dl_find_object *object);
