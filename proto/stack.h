@@ -15,7 +15,7 @@
  * frames takes about 90 bytes.
  *
  * Two stacks are the same when all 64 bits of their hash are: at 65536 stacks the chance of any
- * mix-up is 1 in 8 thousand million.
+ * mix-up would be 1 in 8 thousand million.
  */
 #pragma once
 

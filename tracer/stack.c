@@ -33,6 +33,8 @@ static struct {
 	uint32_t n_refused; /* commits wanted since one failed; 0: none failed */
 } table;
 
+_Static_assert(N_INDEX_PAGES % 64 == 0, "the bitmap of index pages has whole words");
+
 static void count(uint64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
