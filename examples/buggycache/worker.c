@@ -18,14 +18,16 @@
 #define WORKER_STACK (256u << 10)
 
 struct job {
+	struct job *next; /* owned by the queue */
 	unsigned id, n;
 	uint64_t task;
 };
 
+/* All under pool_lock. */
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t pool_wake = PTHREAD_COND_INITIALIZER;
-static unsigned pool_n_idle, pool_n_threads, pool_n_jobs; /* under pool_lock */
-static struct job *pool_next; /* under pool_lock; owned by who takes it */
+static struct job *pool_queue; /* owned, until a worker takes it */
+static unsigned pool_n_idle, pool_n_threads, pool_n_jobs;
 
 uint64_t worker_fib(unsigned n)
 {
@@ -51,32 +53,29 @@ static void job_run(struct job *job)
 	free(job);
 }
 
-static struct job *pool_wait(void)
+static struct job *pool_take(void)
 {
 	struct job *job;
 
 	pthread_mutex_lock(&pool_lock);
-	while (!pool_next)
+	while (!pool_queue) {
 		pthread_cond_wait(&pool_wake, &pool_lock);
-	pool_n_idle++; /* the fault: belongs above the wait */
-	job = pool_next;
-	pool_next = NULL;
+		pool_n_idle++; /* the fault: belongs above the wait */
+	}
+	job = pool_queue;
+	pool_queue = job->next;
 	pthread_mutex_unlock(&pool_lock);
 	return job;
 }
 
 static void *worker_main(void *arg)
 {
-	struct job *job = arg;
-
-	for (;;) {
-		job_run(job);
-		job = pool_wait();
-	}
+	for (;;)
+		job_run(pool_take());
 	return NULL;
 }
 
-static int worker_start(struct job *job, unsigned number)
+static int worker_start(unsigned number)
 {
 	char name[16];
 	pthread_attr_t attr;
@@ -85,7 +84,7 @@ static int worker_start(struct job *job, unsigned number)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WORKER_STACK);
-	error = pthread_create(&thread, &attr, worker_main, job);
+	error = pthread_create(&thread, &attr, worker_main, NULL);
 	pthread_attr_destroy(&attr);
 	if (error)
 		return -error;
@@ -98,28 +97,22 @@ int worker_submit(unsigned n, unsigned *job_out)
 {
 	struct job *job = malloc(sizeof(*job));
 	unsigned number = 0;
-	int error = 0;
 
 	if (!job)
 		return -ENOMEM;
 	pthread_mutex_lock(&pool_lock);
-	*job = (struct job){ .id = ++pool_n_jobs, .n = n, .task = task_begin("work") };
-	*job_out = job->id;
-	if (pool_n_idle > 0 && !pool_next) {
+	*job_out = ++pool_n_jobs;
+	*job = (struct job){ .next = pool_queue, .id = *job_out, .n = n };
+	job->task = task_begin("work");
+	pool_queue = job;
+	if (pool_n_idle > 0) {
 		pool_n_idle--;
-		pool_next = job;
 		pthread_cond_signal(&pool_wake);
 	} else {
 		number = ++pool_n_threads;
 	}
 	pthread_mutex_unlock(&pool_lock);
-	if (number)
-		error = worker_start(job, number);
-	if (error) {
-		task_end(job->task);
-		free(job);
-	}
-	return error;
+	return number ? worker_start(number) : 0;
 }
 
 unsigned worker_count(void)

@@ -4,7 +4,10 @@
 
 #include <stdint.h>
 
-/* Hands job number `*job_out` to a worker: fib(n) is computed and put into the cache. 0 or -errno. */
+/*
+ * Queues job number `*job_out`: a worker computes fib(n) and puts it into the cache. Returns 0, or -errno when
+ * there is no memory or no thread could be started; a job without a thread waits for the next one.
+ */
 int worker_submit(unsigned n, unsigned *job_out);
 
 /* Threads started so far. */
