@@ -5,3 +5,22 @@ set(FR_UNWIND_SOURCES
   ${CMAKE_SOURCE_DIR}/tracer/unwind_find.c ${CMAKE_SOURCE_DIR}/tracer/unwind_expr.c)
 
 fr_unit_test(test_stack SOURCES ${CMAKE_SOURCE_DIR}/tracer/stack.c LIBS Threads::Threads)
+
+pkg_check_modules(FR_DW REQUIRED IMPORTED_TARGET libdw libelf)
+fr_unit_test(test_unwind_cfi SOURCES ${FR_UNWIND_SOURCES} LIBS PkgConfig::FR_DW)
+
+# Objects that test_unwind loads and unloads: the same code with frames of different sizes.
+foreach(variant a b)
+  add_library(unwind_plugin_${variant} SHARED unit/unwind_plugin.c)
+  target_link_libraries(unwind_plugin_${variant} PRIVATE fr_flags)
+endforeach()
+target_compile_definitions(unwind_plugin_a PRIVATE PLUGIN_FRAME=100)
+target_compile_definitions(unwind_plugin_b PRIVATE PLUGIN_FRAME=2000)
+add_library(unwind_lazy SHARED unit/unwind_lazy.c)
+target_link_libraries(unwind_lazy PRIVATE fr_flags unwind_plugin_a -Wl,-z,lazy)
+
+fr_unit_test(test_unwind SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads ${CMAKE_DL_LIBS})
+add_dependencies(test_unwind unwind_plugin_a unwind_plugin_b unwind_lazy)
+# Later than fr_flags: without frame pointers, as distributions build programs.
+set_source_files_properties(unit/test_unwind.c unit/test_unwind_step.c unit/unwind_plugin.c unit/unwind_lazy.c
+  PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")

@@ -246,7 +246,8 @@ bool cfi_is_available(void)
 
 bool cfi_is_loader(const struct dl_find_object *object)
 {
-	uintptr_t own = (uintptr_t)&_dl_find_object; /* it is a function of the loader's */
+	uintptr_t map = (uintptr_t)object->dlfo_link_map;
 
-	return own >= (uintptr_t)object->dlfo_map_start && own < (uintptr_t)object->dlfo_map_end;
+	/* All other objects' maps are allocated; the loader's own is a variable of the loader's. */
+	return map >= (uintptr_t)object->dlfo_map_start && map < (uintptr_t)object->dlfo_map_end;
 }
