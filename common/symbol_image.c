@@ -57,25 +57,6 @@ size_t symbol_build_id_of_fd(int fd, uint8_t *build_id, size_t size)
 	return (size_t)n;
 }
 
-size_t symbol_build_id_of_memory(void *image, size_t n_image, uint8_t *build_id, size_t size)
-{
-	const void *found;
-	ssize_t n;
-	Elf *elf;
-
-	elf_version(EV_CURRENT);
-	elf = elf_memory(image, n_image);
-	if (!elf)
-		return 0;
-	n = elf_kind(elf) == ELF_K_ELF ? dwelf_elf_gnu_build_id(elf, &found) : 0;
-	if (n > 0 && (size_t)n <= size)
-		memcpy(build_id, found, (size_t)n);
-	else
-		n = 0;
-	elf_end(elf);
-	return (size_t)n;
-}
-
 /* Opens for reading what may be anything at all: only regular files, and no hanging on a FIFO. */
 static int open_regular(const char *path)
 {

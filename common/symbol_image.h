@@ -36,6 +36,5 @@ int symbol_image_reopen(struct symbol_image *image);
 /* Borrowed; reported at its own virtual addresses, so that a runtime address minus the load bias fits. */
 Dwfl_Module *symbol_image_module(struct symbol_image *image);
 
-/* The build-id inside an ELF image: a file, or a copy of a mapped one. Returns its length, or 0. */
+/* The build-id inside an ELF file. Returns its length, or 0. */
 size_t symbol_build_id_of_fd(int fd, uint8_t *build_id, size_t size);
-size_t symbol_build_id_of_memory(void *image, size_t n_image, uint8_t *build_id, size_t size);

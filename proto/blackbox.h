@@ -29,6 +29,7 @@ enum fr_process_state {
 	FR_PROCESS_EXITED = 2, /* exit() ran our destructor */
 	FR_PROCESS_EXECED = 3, /* replaced its image; a new file describes the new one */
 	FR_PROCESS_OFF = 4,    /* the tracer gave up; `why` says so */
+	FR_PROCESS_KILLED = 5, /* gone without exit(): only the recorder says so, in a trace */
 };
 
 /* What a process counted. X(field, text for people). All are totals since its start. */

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "recorder/cpu_times.h"
+
 /* One key and value for flightrec_state:env. Both borrowed. */
 struct trace_out_env {
 	const char *key, *value;
@@ -12,38 +14,36 @@ struct trace_out_env {
 
 /* Everything trace_out_write() is told. All pointers borrowed for the call. */
 struct trace_out_request {
-	const char *rundir;     /* holds blackbox/; see proto/control.h */
-	const char *ust_dir;    /* a folder anywhere above LTTng's ust/uid/N/64-bit; NULL: no streams */
-	const char *mode;       /* "run", "snapshot", "trace" */
+	const char *rundir; /* holds blackbox/; see proto/control.h */
+	const char
+		*ust_dir; /* a folder anywhere above LTTng's ust/uid/N/64-bit; NULL: no streams */
+	const char *mode; /* "run", "snapshot", "trace" */
 	const char *end_reason; /* receipt key end_reason */
-	uint64_t asked_ns;      /* window asked; 0 none (snapshot) */
-	uint64_t begin_ns;      /* CLOCK_MONOTONIC, when recording began; 0: unknown, take the oldest event */
-	uint64_t end_ns;        /* CLOCK_MONOTONIC, when it ended */
-	const char *scheduling; /* a sentence for the receipt: which step is in use, and why */
+	uint64_t asked_ns;	/* window asked; 0 none (snapshot) */
+	uint64_t
+		begin_ns; /* CLOCK_MONOTONIC, when recording began; 0: unknown, take the oldest event */
+	uint64_t end_ns;	  /* CLOCK_MONOTONIC, when it ended */
+	const char *scheduling;	  /* a sentence for the receipt: which step is in use, and why */
 	const char *const *notes; /* sentences for people, NULL-terminated; or NULL */
-	const struct trace_out_env *env; /* settings.*, command, … in addition to what is found here */
+	const struct trace_out_env
+		*env; /* settings.*, command, … in addition to what is found here */
 	size_t n_env;
 	const struct cpu_times *cpu_begin; /* from cpu_times_take() at begin; or NULL */
-	int is_debuginfod;      /* 1: symbols may be asked from the network */
+	int is_debuginfod;		   /* 1: symbols may be asked from the network */
 };
 
 /* What trace_out_write() found out; filled also when it returns an error after the streams were read. */
 struct trace_out_result {
-	uint64_t n_bytes;        /* size of the finished file */
-	uint64_t begin_ns, end_ns; /* window covered */
-	uint64_t lost_events, lost_packets;
+	uint64_t n_bytes;		    /* size of the finished file */
+	uint64_t begin_ns, end_ns;	    /* window covered */
+	uint64_t lost_events, lost_packets; /* UINT64_MAX: unknown */
 };
 
 /*
- * CPU time of every thread of every traced process now (/proc/PID/task/TID/schedstat), so that a trace
- * can tell the CPU time spent inside its window. Owned by the caller; free with cpu_times_free().
- */
-struct cpu_times *cpu_times_take(const char *rundir);
-void cpu_times_free(struct cpu_times *times);
-
-/*
  * Writes the trace to `fd` (a regular file, or a pipe or socket: nothing is seeked). Returns 0 or -errno;
- * -ENOSPC when the target is full. On error `fd` holds a part that must not be shown as a trace.
+ * -ENOSPC when the target is full; SIGPIPE must be ignored. Streams are written and flushed first, names
+ * looked up and written after them. On error `fd` holds a part that must not be shown as a trace.
  * Context: any one thread; not the thread that owns liblttng-ctl, since it takes as long as the disk.
  */
-int trace_out_write(int fd, const struct trace_out_request *request, struct trace_out_result *result_out);
+int trace_out_write(
+	int fd, const struct trace_out_request *request, struct trace_out_result *result_out);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libarchive makes the tar; its bytes are deflated here and not by libarchive's own filter, because that has
+ * no flush: the streams must be safe before symbols are looked up.
+ */
+#include "recorder/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "common/fs.h"
+
+#define LEVEL 1
+#define GZIP_WINDOW (15 + 16) /* zlib: 32 KiB window, gzip header and trailer */
+#define BUFFER_SIZE (128u << 10)
+
+struct archive_out {
+	int fd;	 /* borrowed */
+	int err; /* first -errno; nothing is written after it */
+	int is_finished;
+	int64_t mtime;
+	struct archive *tar; /* owned */
+	z_stream deflate;
+	uint64_t n_bytes; /* written to fd */
+	unsigned char packed[BUFFER_SIZE];
+	unsigned char plain[BUFFER_SIZE]; /* of the file being added */
+};
+
+static int pack(struct archive_out *out, const void *data, size_t n, int flush)
+{
+	out->deflate.next_in = (Bytef *)(uintptr_t)data;
+	out->deflate.avail_in = (uInt)n;
+	do {
+		size_t done;
+		int ret;
+
+		out->deflate.next_out = out->packed;
+		out->deflate.avail_out = sizeof(out->packed);
+		ret = deflate(&out->deflate, flush);
+		if (ret != Z_OK && ret != Z_STREAM_END && ret != Z_BUF_ERROR)
+			out->err = out->err ? out->err : -EIO;
+		done = sizeof(out->packed) - out->deflate.avail_out;
+		if (!out->err)
+			out->err = fs_write_all(out->fd, out->packed, done);
+		out->n_bytes += done;
+	} while (out->deflate.avail_out == 0 && !out->err);
+	return out->err;
+}
+
+/* Callback of libarchive. */
+static la_ssize_t on_bytes(struct archive *tar, void *data, const void *buffer, size_t n)
+{
+	struct archive_out *out = data;
+
+	/* libarchive hands over at most some MiB at a time; uInt holds it. */
+	if (n > UINT32_MAX || pack(out, buffer, n, Z_NO_FLUSH) < 0) {
+		archive_set_error(tar, -out->err, "cannot write");
+		return -1;
+	}
+	return (la_ssize_t)n;
+}
+
+struct archive_out *archive_out_new(int fd, int64_t mtime)
+{
+	struct archive_out *out = g_new0(struct archive_out, 1);
+
+	out->fd = fd;
+	out->mtime = mtime;
+	out->tar = archive_write_new();
+	if (!out->tar || deflateInit2(&out->deflate, LEVEL, Z_DEFLATED, GZIP_WINDOW, 9,
+				 Z_DEFAULT_STRATEGY) != Z_OK)
+		g_error("no memory for a compressor");
+	archive_write_set_format_pax_restricted(out->tar);
+	/* No blocks: every byte reaches the compressor at once. */
+	archive_write_set_bytes_per_block(out->tar, 0);
+	archive_write_set_bytes_in_last_block(out->tar, 1);
+	if (archive_write_open(out->tar, out, NULL, on_bytes, NULL) != ARCHIVE_OK)
+		out->err = -EIO;
+	return out;
+}
+
+static int check(struct archive_out *out, la_ssize_t ret)
+{
+	if (ret < ARCHIVE_WARN && !out->err)
+		out->err = archive_errno(out->tar) > 0 ? -archive_errno(out->tar) : -EIO;
+	return out->err;
+}
+
+static int add_header(struct archive_out *out, const char *name, uint64_t size)
+{
+	struct archive_entry *entry = archive_entry_new();
+	int err;
+
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_size(entry, (la_int64_t)size);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_mtime(entry, (time_t)out->mtime, 0);
+	err = check(out, archive_write_header(out->tar, entry));
+	archive_entry_free(entry);
+	return err;
+}
+
+int archive_out_add_fd(struct archive_out *out, const char *name, int from_fd, uint64_t n_bytes)
+{
+	uint64_t at = 0;
+
+	if (!out->err)
+		add_header(out, name, n_bytes);
+	while (!out->err && at < n_bytes) {
+		size_t want = (size_t)MIN(n_bytes - at, sizeof(out->plain));
+		ssize_t got = pread(from_fd, out->plain, want, (off_t)at);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			out->err = got < 0 ? -errno : -EIO;
+			break;
+		}
+		check(out, archive_write_data(out->tar, out->plain, (size_t)got));
+		at += (uint64_t)got;
+	}
+	return out->err;
+}
+
+int archive_out_add(struct archive_out *out, const char *name, const void *data, size_t n)
+{
+	if (!out->err)
+		add_header(out, name, n);
+	if (!out->err && n)
+		check(out, archive_write_data(out->tar, data, n));
+	return out->err;
+}
+
+int archive_out_flush(struct archive_out *out)
+{
+	if (!out->err)
+		check(out, archive_write_finish_entry(out->tar));
+	if (!out->err)
+		pack(out, NULL, 0, Z_SYNC_FLUSH);
+	return out->err;
+}
+
+int archive_out_finish(struct archive_out *out, uint64_t *n_bytes_out)
+{
+	if (!out->err)
+		check(out, archive_write_close(out->tar));
+	if (!out->err)
+		pack(out, NULL, 0, Z_FINISH);
+	out->is_finished = !out->err;
+	if (n_bytes_out)
+		*n_bytes_out = out->n_bytes;
+	return out->err;
+}
+
+void archive_out_free(struct archive_out *out)
+{
+	if (!out)
+		return;
+	/* Given up: libarchive may not write its end any more. */
+	if (!out->is_finished)
+		archive_write_fail(out->tar);
+	archive_write_free(out->tar);
+	deflateEnd(&out->deflate);
+	g_free(out);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program runs on while its trace is written, so all that changes is copied first, as close to the end
+ * of the window as can be. What began after the end is taken back again when it is written.
+ */
+#include "recorder/process_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/schema.h"
+#include "recorder/blackbox_read.h"
+#include "recorder/cpu_times.h"
+#include "recorder/module_probe.h"
+#include "recorder/procfs.h"
+#include "recorder/state_trace.h"
+
+#define MAX_FDS 4096
+#define MAX_TASKS 65536
+
+static void add_fd(void *data, int fd, const char *target)
+{
+	g_ptr_array_add(data, g_strdup_printf("%d %s", fd, target));
+}
+
+/* Threads that the tracer has no slot for: its table was full, or they were there before it. */
+static void add_untraced_threads(struct process_state *state)
+{
+	pid_t pid = (pid_t)state->blackbox->header.pid;
+	GArray *threads = procfs_threads(pid, MAX_TASKS);
+	GHashTable *known = g_hash_table_new(NULL, NULL);
+
+	for (guint i = 0; i < state->slots->len; i++) {
+		const struct fr_slot *slot = &g_array_index(state->slots, struct fr_slot, i);
+
+		if (!slot->is_exited)
+			g_hash_table_add(known, (void *)(uintptr_t)slot->tid);
+	}
+	for (guint i = 0; i < threads->len; i++) {
+		pid_t tid = g_array_index(threads, pid_t, i);
+		struct fr_slot slot = { .tid = (uint32_t)tid, .fd = -1 };
+		struct procfs_stat stat;
+
+		if (g_hash_table_contains(known, (void *)(uintptr_t)tid) ||
+			procfs_stat_read(pid, tid, &stat) != 0)
+			continue;
+		/* liblttng-ust's own two threads are no part of the program. */
+		if (g_str_has_suffix(stat.comm, "-ust"))
+			continue;
+		g_strlcpy(slot.name, stat.comm, sizeof(slot.name));
+		slot.start_ns = stat.start_ns;
+		slot.state = stat.state == 'R' ? FR_STATE_RUNNING : FR_STATE_SYSCALL;
+		g_array_append_val(state->slots, slot);
+	}
+	g_hash_table_unref(known);
+	g_array_unref(threads);
+}
+
+/* Mappings without an entry: the vDSO, objects loaded since the tracer last looked, JIT files. */
+static void add_unlisted_modules(struct process_state *state)
+{
+	pid_t pid = (pid_t)state->blackbox->header.pid;
+	GArray *mappings = procfs_mappings(pid);
+	guint n_listed = state->modules->len;
+
+	for (guint i = 0; i < mappings->len && i < FR_BB_MAX_MODULES * 4; i++) {
+		const struct procfs_mapping *mapping =
+			&g_array_index(mappings, struct procfs_mapping, i);
+		struct fr_module module;
+		guint k;
+
+		for (k = 0; k < n_listed; k++) {
+			const struct fr_module *listed =
+				&g_array_index(state->modules, struct fr_module, k);
+
+			if (!listed->unload_ns && listed->start < mapping->end &&
+				mapping->start < listed->end)
+				break;
+		}
+		if (k < n_listed)
+			continue;
+		module_probe(pid, mapping, &module);
+		g_array_append_val(state->modules, module);
+	}
+	g_array_unref(mappings);
+}
+
+struct process_state *process_state_take(struct blackbox *blackbox)
+{
+	struct process_state *state = g_new0(struct process_state, 1);
+	pid_t pid = (pid_t)blackbox->header.pid;
+
+	state->blackbox = blackbox;
+	state->proc = (uint16_t)blackbox->header.proc;
+	state->is_alive = blackbox_is_alive(blackbox);
+	state->slots = blackbox_slots(blackbox, &state->n_torn);
+	state->cpu_ns = g_array_new(FALSE, FALSE, sizeof(int64_t));
+	state->fds = g_ptr_array_new_with_free_func(g_free);
+	blackbox_counters(blackbox, state->slots, &state->counters);
+	blackbox_calls(blackbox, state->calls);
+	if (state->is_alive)
+		add_untraced_threads(state);
+	for (guint i = 0; i < state->slots->len; i++) {
+		const struct fr_slot *slot = &g_array_index(state->slots, struct fr_slot, i);
+		int64_t ns = -1;
+
+		if (slot->is_exited)
+			ns = (int64_t)MIN(slot->cpu_ns, INT64_MAX);
+		else if (state->is_alive)
+			ns = procfs_cpu_ns(pid, (pid_t)slot->tid);
+		g_array_append_val(state->cpu_ns, ns);
+	}
+	state->modules = blackbox_modules(blackbox);
+	state->live = blackbox_live(blackbox);
+	if (state->is_alive) {
+		add_unlisted_modules(state);
+		procfs_fds(pid, MAX_FDS, add_fd, state->fds);
+		state->command = procfs_command(pid);
+	}
+	if (!state->command || !*state->command) {
+		g_free(state->command);
+		state->command = g_strdup(blackbox->header.exe);
+	}
+	return state;
+}
+
+void process_state_free(struct process_state *state)
+{
+	if (!state)
+		return;
+	blackbox_close(state->blackbox);
+	g_array_unref(state->slots);
+	g_array_unref(state->cpu_ns);
+	g_array_unref(state->modules);
+	g_array_unref(state->live);
+	g_ptr_array_unref(state->fds);
+	g_free(state->command);
+	g_free(state);
+}
+
+int process_state_is_inside(const struct process_state *state, const struct process_window *window)
+{
+	const struct fr_blackbox *header = &state->blackbox->header;
+
+	if (header->start_ns > window->end_ns)
+		return 0;
+	if (state->is_alive)
+		return 1;
+	if (header->end_ns)
+		return header->end_ns >= window->begin_ns;
+	/* Killed, nobody noted when: before the window if it was already gone as that began. */
+	return !window->cpu_begin || cpu_times_has(window->cpu_begin, state->proc) ||
+	       header->start_ns >= cpu_times_taken_ns(window->cpu_begin);
+}
+
+/* When the process ended, as far as is known; 0: it had not, at the end of the window. */
+static uint64_t end_of(const struct process_state *state, const struct process_window *window)
+{
+	uint64_t end_ns = state->blackbox->header.end_ns;
+
+	if (end_ns)
+		return end_ns > window->end_ns ? 0 : end_ns;
+	return state->is_alive ? 0 : window->end_ns;
+}
+
+void process_state_write_definitions(const struct process_state *state,
+	const struct process_window *window, struct state_trace *trace)
+{
+	const struct fr_blackbox *header = &state->blackbox->header;
+	struct state_process process = {
+		.proc = state->proc,
+		.pid = header->pid,
+		.ppid = header->ppid,
+		.parent_proc = header->parent_proc,
+		.uid = header->uid,
+		.start_ns = header->start_ns,
+		.end_ns = end_of(state, window),
+		.state = header->state,
+		.exe = header->exe,
+		.command = state->command,
+	};
+
+	if (!state->is_alive && !header->end_ns && header->state != FR_PROCESS_EXITED &&
+		header->state != FR_PROCESS_EXECED)
+		process.state = FR_PROCESS_KILLED;
+	state_trace_process(trace, &process);
+	for (guint i = 0; i < state->modules->len; i++)
+		state_trace_module(
+			trace, state->proc, &g_array_index(state->modules, struct fr_module, i));
+}
+
+/* CPU time inside the window from the total so far; -1 where the beginning is not known. */
+static int64_t cpu_inside(const struct process_state *state, const struct process_window *window,
+	const struct fr_slot *slot, int64_t total)
+{
+	uint64_t begin_ns = window->begin_ns;
+	int64_t before;
+
+	if (window->cpu_begin)
+		begin_ns = cpu_times_taken_ns(window->cpu_begin);
+	if (total < 0 || slot->start_ns >= begin_ns)
+		return total;
+	before = window->cpu_begin ? cpu_times_get(window->cpu_begin, state->proc, slot->tid) : -1;
+	if (before < 0)
+		return -1;
+	/* The thread's own clock at exit and schedstat may differ by what exit itself costs. */
+	return total > before ? total - before : 0;
+}
+
+static void write_thread(const struct process_state *state, const struct process_window *window,
+	const struct fr_slot *taken, int64_t total, struct state_trace *trace)
+{
+	struct fr_slot slot = *taken;
+
+	if (slot.start_ns > window->end_ns ||
+		(slot.is_exited && slot.end_ns && slot.end_ns < window->begin_ns))
+		return;
+	if (slot.is_exited && slot.state != FR_STATE_EXITED)
+		slot.state = FR_STATE_EXITED;
+	/* A state that began after the end says that the one before is over: its event tells it. */
+	if (slot.since_ns > window->end_ns && !slot.is_exited) {
+		slot.state = FR_STATE_RUNNING;
+		slot.call = slot.holder = slot.stack = 0;
+		slot.since_ns = slot.obj = 0;
+		slot.fd = -1;
+	}
+	if (!slot.end_ns)
+		slot.end_ns = end_of(state, window);
+	state_trace_thread(trace, state->proc, &slot, cpu_inside(state, window, taken, total));
+}
+
+static void write_calls(const struct process_state *state, const struct process_window *window,
+	struct state_trace *trace)
+{
+	const struct fr_call_total *before =
+		window->cpu_begin ? cpu_times_calls(window->cpu_begin, state->proc) : NULL;
+
+	for (uint32_t i = 0; i < FR_CALL_N && i < FR_BB_MAX_CALLS; i++) {
+		struct fr_call_total total = state->calls[i];
+
+		if (before) {
+			total.n -= MIN(before[i].n, total.n);
+			total.n_short -= MIN(before[i].n_short, total.n_short);
+			total.dur_ns -= MIN(before[i].dur_ns, total.dur_ns);
+			total.short_ns -= MIN(before[i].short_ns, total.short_ns);
+			total.bytes -= MIN(before[i].bytes, total.bytes);
+		}
+		if (total.n)
+			state_trace_call_total(trace, state->proc, i, &total);
+	}
+}
+
+void process_state_write_end(const struct process_state *state, const struct process_window *window,
+	struct state_trace *trace)
+{
+	for (guint i = 0; i < state->slots->len; i++)
+		write_thread(state, window, &g_array_index(state->slots, struct fr_slot, i),
+			g_array_index(state->cpu_ns, int64_t, i), trace);
+#define FR_X(field, text) state_trace_counter(trace, state->proc, #field, state->counters.field);
+	FR_COUNTER_TABLE(FR_X)
+#undef FR_X
+	write_calls(state, window, trace);
+	for (guint i = 0; i < state->live->len; i++)
+		state_trace_live(
+			trace, state->proc, &g_array_index(state->live, struct fr_live, i));
+	for (guint i = 0; i < state->fds->len; i++) {
+		const char *text = g_ptr_array_index(state->fds, i);
+		char *target;
+		long fd = strtol(text, &target, 10);
+
+		state_trace_fd(trace, state->proc, (int32_t)fd, target + 1);
+	}
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What one traced process was, had and did at the end of a window: taken at once, written later. */
+#pragma once
+
+#include <stdint.h>
+
+#include <glib.h>
+
+#include "proto/blackbox.h"
+
+struct blackbox;
+struct cpu_times;
+struct state_trace;
+
+struct process_state {
+	struct blackbox *blackbox; /* owned; the stacks are read from it when they are written */
+	uint16_t proc;
+	int is_alive;
+	GArray *slots;	 /* owned: struct fr_slot, threads without one of the tracer's added */
+	GArray *cpu_ns;	 /* owned: int64_t total CPU time for each slot, -1 unknown */
+	GArray *modules; /* owned: struct fr_module, mappings that the blackbox misses added */
+	GArray *live;	 /* owned: struct fr_live */
+	GPtrArray *fds;	 /* owned: "N target" strings */
+	char *command;	 /* owned */
+	struct fr_counters counters;
+	struct fr_call_total calls[FR_BB_MAX_CALLS];
+	unsigned n_torn; /* slots that were caught in the middle of a change */
+};
+
+/* The window that a trace covers, CLOCK_MONOTONIC ns. */
+struct process_window {
+	uint64_t begin_ns; /* what ended before it is left out */
+	uint64_t end_ns;
+	const struct cpu_times *cpu_begin; /* borrowed; NULL: the beginning was not seen */
+};
+
+/*
+ * Reads everything that changes: slots, counters, threads, descriptors, modules. Takes over `blackbox`. Free
+ * with process_state_free().
+ */
+struct process_state *process_state_take(struct blackbox *blackbox);
+void process_state_free(struct process_state *state);
+
+/* Whether the process had a part in the window. */
+int process_state_is_inside(const struct process_state *state, const struct process_window *window);
+
+/* Writes process and module events. */
+void process_state_write_definitions(const struct process_state *state,
+	const struct process_window *window, struct state_trace *trace);
+
+/* Writes thread, counter, call_total, live and fd events: the state at the end. */
+void process_state_write_end(const struct process_state *state, const struct process_window *window,
+	struct state_trace *trace);

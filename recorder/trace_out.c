@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Order matters twice. What changes is read first: the program runs on. In the archive the streams come
+ * first and are flushed, then the state trace, whose symbols may take a while: whatever goes wrong there,
+ * the recording is in the file.
+ *
+ * The state trace is gathered in an unnamed file beside the target, since tar wants a member's size
+ * before its content.
+ */
+#include "recorder/trace_out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <glib.h>
+
+#include "recorder/archive.h"
+#include "recorder/blackbox_read.h"
+#include "recorder/process_state.h"
+#include "recorder/procfs.h"
+#include "recorder/state_symbols.h"
+#include "recorder/state_trace.h"
+#include "recorder/trace_env.h"
+#include "recorder/ust_streams.h"
+
+struct job {
+	const struct trace_out_request *request; /* borrowed */
+	GPtrArray *processes;			 /* owns struct process_state, by ascending proc */
+	struct ust_streams *streams;		 /* owned */
+	GPtrArray *notes;			 /* owned strings, from here */
+	struct process_window window;		 /* covered */
+	uint64_t definitions_ns;		 /* stamp of definitions: before any event */
+	uint64_t state_ns;			 /* stamp of the state at the end */
+	struct ctf_clock clock;
+};
+
+static void note(struct job *job, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void note(struct job *job, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	g_ptr_array_add(job->notes, g_strdup_vprintf(format, args));
+	va_end(args);
+}
+
+static void process_free(void *data)
+{
+	process_state_free(data);
+}
+
+static void take_processes(struct job *job)
+{
+	GArray *numbers = blackbox_list(job->request->rundir);
+
+	for (guint i = 0; i < numbers->len; i++) {
+		uint16_t proc = g_array_index(numbers, uint16_t, i);
+		struct blackbox *blackbox;
+		int err = blackbox_open_proc(job->request->rundir, proc, &blackbox);
+
+		if (!err)
+			g_ptr_array_add(job->processes, process_state_take(blackbox));
+		else if (err != BLACKBOX_E_MAGIC && err != -ENOENT)
+			note(job, "The state of process number %u is missing: %s.", proc,
+				blackbox_error(err));
+	}
+	g_array_unref(numbers);
+}
+
+/* What the trace covers, and the stamps of its state events. */
+static void set_window(struct job *job)
+{
+	const struct ust_summary *streams = ust_streams_summary(job->streams);
+	const struct trace_out_request *request = job->request;
+	uint64_t begin = request->begin_ns ? request->begin_ns : streams->oldest_ns;
+	uint64_t end = request->end_ns ? request->end_ns : streams->newest_ns;
+
+	if (!end)
+		end = procfs_now();
+	begin = MAX(begin, streams->covered_ns);
+	job->window.begin_ns = begin && begin < end ? begin : end;
+	job->window.end_ns = end;
+	job->window.cpu_begin = request->cpu_begin;
+	job->definitions_ns = job->window.begin_ns;
+	if (streams->oldest_ns && streams->oldest_ns < job->definitions_ns)
+		job->definitions_ns = streams->oldest_ns;
+	job->state_ns = MAX(end, streams->newest_ns);
+	if (ust_streams_clock(job->streams, &job->clock) != 0)
+		trace_env_clock(&job->clock);
+}
+
+/* Drops processes without a part in the window. */
+static void drop_outsiders(struct job *job)
+{
+	struct process_window window = job->window;
+
+	/* Streams may hold events from before the covered window: their processes belong in. */
+	window.begin_ns = job->definitions_ns;
+	for (guint i = job->processes->len; i > 0; i--)
+		if (!process_state_is_inside(g_ptr_array_index(job->processes, i - 1), &window))
+			g_ptr_array_remove_index(job->processes, i - 1);
+}
+
+static void receipt_number(struct state_trace *trace, const char *key, uint64_t value)
+{
+	char text[32];
+
+	g_snprintf(text, sizeof(text), "%" PRIu64, value);
+	state_trace_receipt(trace, key, text);
+}
+
+static void write_notes(struct state_trace *trace, const GPtrArray *notes, unsigned *n)
+{
+	char key[32];
+
+	for (guint i = 0; i < notes->len; i++) {
+		g_snprintf(key, sizeof(key), "note.%u", (*n)++);
+		state_trace_receipt(trace, key, g_ptr_array_index(notes, i));
+	}
+}
+
+static void write_receipt(struct job *job, struct state_trace *trace)
+{
+	const struct ust_summary *streams = ust_streams_summary(job->streams);
+	const struct trace_out_request *request = job->request;
+	unsigned n = 0;
+	char key[32];
+
+	receipt_number(trace, "window.asked_ns", request->asked_ns);
+	receipt_number(trace, "window.begin_ns", job->window.begin_ns);
+	receipt_number(trace, "window.end_ns", job->window.end_ns);
+	state_trace_receipt(trace, "mode", request->mode);
+	state_trace_receipt(trace, "end_reason", request->end_reason);
+	if (streams->is_unknown) {
+		state_trace_receipt(trace, "lost.events", "unknown");
+		state_trace_receipt(trace, "lost.packets", "unknown");
+	} else {
+		receipt_number(trace, "lost.events", streams->lost_events);
+		receipt_number(trace, "lost.packets", streams->lost_packets);
+	}
+	state_trace_receipt(trace, "scheduling", request->scheduling);
+	for (size_t i = 0; request->notes && request->notes[i]; i++) {
+		g_snprintf(key, sizeof(key), "note.%u", n++);
+		state_trace_receipt(trace, key, request->notes[i]);
+	}
+	write_notes(trace, ust_streams_notes(job->streams), &n);
+	write_notes(trace, job->notes, &n);
+}
+
+/* Sentences about what the processes themselves could not keep. */
+static void note_process(struct job *job, const struct process_state *state, int n_damaged)
+{
+	const struct fr_blackbox *header = &state->blackbox->header;
+
+	if (n_damaged < 0)
+		note(job, "The stacks of process %u could not be read: %s.", header->pid,
+			g_strerror(-n_damaged));
+	else if (n_damaged > 0)
+		note(job, "%d stacks of process %u are damaged and missing.", n_damaged,
+			header->pid);
+	if (state->n_torn)
+		note(job,
+			"%u threads of process %u were caught while they changed state: it is "
+			"unknown.",
+			state->n_torn, header->pid);
+	if (header->state == FR_PROCESS_OFF)
+		note(job, "Process %u was not traced: %s.", header->pid,
+			header->why[0] ? header->why : "no reason was given");
+}
+
+/* Every event of the state trace. */
+static void write_state(struct job *job, struct state_trace *trace)
+{
+	struct symbol_options options = {
+		.is_debuginfod = job->request->is_debuginfod,
+		.is_progress = 1,
+	};
+	struct state_symbols *symbols = state_symbols_new(&options);
+	struct process_window window = job->window;
+
+	window.begin_ns = job->definitions_ns;
+	state_trace_set_time(trace, job->definitions_ns);
+	for (guint i = 0; i < job->processes->len; i++) {
+		struct process_state *state = g_ptr_array_index(job->processes, i);
+		int n_damaged;
+
+		process_state_write_definitions(state, &window, trace);
+		n_damaged = state_symbols_add_process(
+			symbols, state, window.begin_ns, window.end_ns, trace);
+		note_process(job, state, n_damaged);
+	}
+	state_symbols_write(symbols, trace, job->notes);
+	state_symbols_free(symbols);
+	state_trace_set_time(trace, job->state_ns);
+	for (guint i = 0; i < job->processes->len; i++)
+		process_state_write_end(g_ptr_array_index(job->processes, i), &window, trace);
+	trace_env_write(trace, job->request, &job->clock);
+	write_receipt(job, trace);
+}
+
+/* An unnamed file: in the folder of the target if that is one, else where temporary files go. */
+static int open_scratch(int target)
+{
+	char link[64], path[4096], *folder;
+	struct stat st;
+	ssize_t n;
+	int fd = -1;
+
+	if (fstat(target, &st) == 0 && S_ISREG(st.st_mode)) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", target);
+		n = readlink(link, path, sizeof(path) - 1);
+		if (n > 0) {
+			path[n] = '\0';
+			folder = g_path_get_dirname(path);
+			fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+			g_free(folder);
+		}
+	}
+	if (fd < 0)
+		fd = open(g_get_tmp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fd = memfd_create("state", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int pack_state(struct job *job, struct archive_out *out, int target)
+{
+	struct state_trace *trace;
+	GString *metadata;
+	uint64_t n_bytes;
+	int err, fd = open_scratch(target);
+
+	if (fd < 0)
+		return fd;
+	trace = state_trace_new(fd, &job->clock);
+	write_state(job, trace);
+	err = state_trace_flush(trace, &n_bytes);
+	metadata = state_trace_metadata(trace);
+	if (!err)
+		err = archive_out_add(out, "trace/state/metadata", metadata->str, metadata->len);
+	if (!err)
+		err = archive_out_add_fd(out, "trace/state/state", fd, n_bytes);
+	g_string_free(metadata, TRUE);
+	state_trace_free(trace);
+	close(fd);
+	return err;
+}
+
+int trace_out_write(
+	int fd, const struct trace_out_request *request, struct trace_out_result *result_out)
+{
+	struct trace_out_result result = { .n_bytes = 0 };
+	struct job job = { .request = request };
+	const struct ust_summary *streams;
+	struct archive_out *out;
+	int err;
+
+	job.notes = g_ptr_array_new_with_free_func(g_free);
+	job.processes = g_ptr_array_new_with_free_func(process_free);
+	take_processes(&job);
+	job.streams = ust_streams_scan(request->ust_dir, strcmp(request->mode, "snapshot") == 0);
+	streams = ust_streams_summary(job.streams);
+	set_window(&job);
+	drop_outsiders(&job);
+	result.begin_ns = job.window.begin_ns;
+	result.end_ns = job.window.end_ns;
+	result.lost_events = streams->is_unknown ? UINT64_MAX : streams->lost_events;
+	result.lost_packets = streams->is_unknown ? UINT64_MAX : streams->lost_packets;
+
+	out = archive_out_new(fd, time(NULL));
+	err = ust_streams_pack(job.streams, out);
+	if (!err)
+		err = pack_state(&job, out, fd);
+	if (!err)
+		err = archive_out_finish(out, &result.n_bytes);
+	archive_out_free(out);
+	ust_streams_free(job.streams);
+	g_ptr_array_unref(job.processes);
+	g_ptr_array_unref(job.notes);
+	*result_out = result;
+	return err;
+}
