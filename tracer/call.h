@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* The shape of every system call hook: begin, the real call, end. */
+#pragma once
+
+#include "tracer/internal.h"
+#include "tracer/thread.h"
+
+/* A libc call under way; lives in the hook's frame. */
+struct call {
+	struct thread_wait wait;
+	uint64_t begin_ns;
+	uint32_t stack;
+	uint16_t id; /* enum fr_call */
+	int32_t fd;
+};
+
+int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame);
+
+/* 0: not traced now (off, nested, called by lttng-ust): make the real call and nothing else. */
+static inline int call_begin(
+	struct call *call, unsigned id, int fd, uintptr_t frame, uintptr_t caller)
+{
+	if (unlikely(!fr_on) || unlikely(fr_is_lttng(caller)))
+		return 0;
+	return call_begin_slow(call, id, fd, frame);
+}
+
+/*
+ * The call returned `ret`, or -errno: totals, event, state. Keeps errno. `path` as proto/schema.md has it for
+ * flightrec_syscall:path, or NULL; it is read only when the kernel has read it too (see call_saw_path()).
+ */
+void call_end(struct call *call, int64_t ret, const char *path);
+
+/* Does the error prove that the kernel has read the path? An address it refused must not be touched by us either. */
+int call_saw_path(int64_t ret);
+
+/* An event ahead of the call, for those that do not return when they succeed (exec). */
+void call_announce(struct call *call, const char *path);
+
+#define CALL_BEGIN(call, id, fd) call_begin(call, id, fd, FR_FRAME(), FR_RETURN())
+
+/* ret as an event shows it: the result, or -errno. For functions that return -1 on error. */
+#define CALL_RESULT(ret) ((ret) == (__typeof__(ret))-1 ? -(int64_t)errno : (int64_t)(ret))
+
+/* A hook on a function that returns -1 and sets errno. `fd`: expression of the arguments, -1 none. */
+#define CALL_HOOK(type, name, call_id, fd, params, args)       \
+	FR_REAL(name)                                          \
+	FR_EXPORT type name params                             \
+	{                                                      \
+		struct call call;                              \
+		type ret;                                      \
+                                                               \
+		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd)) \
+			return REAL(name) args;                \
+		ret = REAL(name) args;                         \
+		call_end(&call, CALL_RESULT(ret), NULL);       \
+		return ret;                                    \
+	}
+
+/* The same for calls that name a file. */
+#define CALL_HOOK_PATH(type, name, call_id, fd, path, params, args) \
+	FR_REAL(name)                                               \
+	FR_EXPORT type name params                                  \
+	{                                                           \
+		struct call call;                                   \
+		type ret;                                           \
+                                                                    \
+		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd))      \
+			return REAL(name) args;                     \
+		ret = REAL(name) args;                              \
+		call_end(&call, CALL_RESULT(ret), path);            \
+		return ret;                                         \
+	}
+
+/* The same for functions that return an error number and leave errno alone. */
+#define CALL_HOOK_RC(type, name, call_id, fd, params, args)    \
+	FR_REAL(name)                                          \
+	FR_EXPORT type name params                             \
+	{                                                      \
+		struct call call;                              \
+		type ret;                                      \
+                                                               \
+		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd)) \
+			return REAL(name) args;                \
+		ret = REAL(name) args;                         \
+		call_end(&call, -(int64_t)ret, NULL);          \
+		return ret;                                    \
+	}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dlclose() invalidates: addresses are given out again at once, and what is remembered of them is then
+ * wrong. dlopen() is not hooked: it looks at its caller (RUNPATH, $ORIGIN, name space), which would be us;
+ * new modules are met by the stack walk.
+ */
+#include <dlfcn.h>
+
+#include "tracer/internal.h"
+#include "tracer/modules.h"
+
+FR_REAL(dlclose)
+FR_EXPORT int dlclose(void *handle)
+{
+	struct fr_thread *t = &fr_self;
+	int ret;
+
+	if (!fr_on)
+		return REAL(dlclose)(handle);
+	/* Destructors of the library run inside: the guard is not held, but no table may be read that goes away. */
+	unwind_closing(1);
+	ret = REAL(dlclose)(handle);
+	unwind_closing(0);
+	if (guard_enter(t, FR_FRAME())) {
+		int saved_errno = errno;
+
+		unwind_invalidate();
+		modules_scan();
+		guard_leave(t);
+		errno = saved_errno;
+	}
+	return ret;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets and the poll family. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tracer/call.h"
+#include "tracer/lttng_fd.h"
+
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, __SOCKADDR_ARG address,
+	socklen_t *n_address);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+	size_t size);
+
+/* Decimal digits of a small number, without stdio: hooks of signal handlers come here, too. */
+static char *put_number(char *at, unsigned n)
+{
+	char digits[10];
+	int i = 0;
+
+	do {
+		digits[i++] = (char)('0' + n % 10);
+	} while (n /= 10);
+	while (i > 0)
+		*at++ = digits[--i];
+	return at;
+}
+
+static char *put_v6(char *at, const struct in6_addr *address)
+{
+	static const char hex[] = "0123456789abcdef";
+	int i, best = -1, n_best = 1;
+
+	/* The longest run of zero groups becomes "::" (RFC 5952). */
+	for (i = 0; i < 8; i++) {
+		int n = 0;
+
+		while (i + n < 8 && !address->s6_addr[2 * (i + n)] &&
+			!address->s6_addr[2 * (i + n) + 1])
+			n++;
+		if (n > n_best) {
+			best = i;
+			n_best = n;
+		}
+	}
+	for (i = 0; i < 8; i++) {
+		unsigned group =
+			(unsigned)address->s6_addr[2 * i] << 8 | address->s6_addr[2 * i + 1];
+		int shift = 12;
+
+		if (i == best) {
+			*at++ = ':';
+			*at++ = ':';
+			i += n_best - 1;
+			continue;
+		}
+		if (i && at[-1] != ':')
+			*at++ = ':';
+		while (shift && !(group >> shift))
+			shift -= 4;
+		for (; shift >= 0; shift -= 4)
+			*at++ = hex[group >> shift & 15];
+	}
+	return at;
+}
+
+/* "127.0.0.1:80", "[::1]:80", "unix:/run/x"; empty for other families. Needs 128 bytes. */
+static void put_address(char *text, const struct sockaddr *address, socklen_t size)
+{
+	char *at = text;
+
+	if (address->sa_family == AF_INET && size >= sizeof(struct sockaddr_in)) {
+		struct sockaddr_in in;
+		const unsigned char *byte = (const unsigned char *)&in.sin_addr;
+		int i;
+
+		memcpy(&in, address, sizeof(in));
+		for (i = 0; i < 4; i++) {
+			at = put_number(at, byte[i]);
+			*at++ = i < 3 ? '.' : ':';
+		}
+		at = put_number(at, ntohs(in.sin_port));
+	} else if (address->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6)) {
+		struct sockaddr_in6 in;
+
+		memcpy(&in, address, sizeof(in));
+		*at++ = '[';
+		at = put_v6(at, &in.sin6_addr);
+		*at++ = ']';
+		*at++ = ':';
+		at = put_number(at, ntohs(in.sin6_port));
+	} else if (address->sa_family == AF_UNIX && size > offsetof(struct sockaddr_un, sun_path)) {
+		const char *path = ((const struct sockaddr_un *)address)->sun_path;
+		size_t n = size - offsetof(struct sockaddr_un, sun_path);
+
+		memcpy(at, "unix:", 5);
+		at += 5;
+		if (!path[0]) { /* the abstract name space: a leading @, as in /proc/net/unix */
+			*at++ = '@';
+			path++;
+			n--;
+		}
+		n = strnlen(path, n < 108 ? n : 108);
+		memcpy(at, path, n);
+		at += n;
+	}
+	*at = '\0';
+}
+
+#define ADDRESS_HOOK(name)                                                       \
+	FR_REAL(name)                                                            \
+	FR_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) \
+	{                                                                        \
+		struct call call;                                                \
+		char text[128] = "";                                             \
+		int64_t result;                                                  \
+		int ret;                                                         \
+                                                                                 \
+		if (!CALL_BEGIN(&call, FR_CALL_##name, fd))                      \
+			return REAL(name)(fd, address, size);                    \
+		ret = REAL(name)(fd, address, size);                             \
+		result = CALL_RESULT(ret);                                       \
+		if (call_saw_path(result))                                       \
+			put_address(text, address.__sockaddr__, size);           \
+		call_end(&call, result, text[0] ? text : NULL);                  \
+		return ret;                                                      \
+	}
+
+ADDRESS_HOOK(bind)
+ADDRESS_HOOK(connect)
+
+FR_REAL(socket)
+FR_EXPORT int socket(int family, int type, int protocol)
+{
+	struct call call;
+	int ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_socket, -1)) {
+		ret = REAL(socket)(family, type, protocol);
+		return ret >= 0 && fr_is_lttng(FR_RETURN()) ? lttng_fd_move(ret) : ret;
+	}
+	ret = REAL(socket)(family, type, protocol);
+	call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
+
+FR_REAL(recvmsg)
+FR_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	struct call call;
+	ssize_t ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_recvmsg, fd)) {
+		ret = REAL(recvmsg)(fd, message, flags);
+		if (ret >= 0 && fr_is_lttng(FR_RETURN()))
+			lttng_fd_move_received(message);
+		return ret;
+	}
+	ret = REAL(recvmsg)(fd, message, flags);
+	call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
+
+CALL_HOOK(int, socketpair, socketpair, -1, (int family, int type, int protocol, int fds[2]),
+	(family, type, protocol, fds))
+CALL_HOOK(int, listen, listen, fd, (int fd, int backlog), (fd, backlog))
+CALL_HOOK(int, accept, accept, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
+	(fd, address, size))
+CALL_HOOK(int, accept4, accept4, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size, int flags),
+	(fd, address, size, flags))
+CALL_HOOK(int, shutdown, shutdown, fd, (int fd, int how), (fd, how))
+CALL_HOOK(ssize_t, send, send, fd, (int fd, const void *buf, size_t n, int flags),
+	(fd, buf, n, flags))
+CALL_HOOK(ssize_t, sendto, sendto, fd,
+	(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG address,
+		socklen_t size),
+	(fd, buf, n, flags, address, size))
+CALL_HOOK(ssize_t, sendmsg, sendmsg, fd, (int fd, const struct msghdr *message, int flags),
+	(fd, message, flags))
+CALL_HOOK(int, sendmmsg, sendmmsg, fd, (int fd, struct mmsghdr *messages, unsigned n, int flags),
+	(fd, messages, n, flags))
+CALL_HOOK(ssize_t, recv, recv, fd, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
+CALL_HOOK(ssize_t, __recv_chk, recv, fd, (int fd, void *buf, size_t n, size_t size, int flags),
+	(fd, buf, n, size, flags))
+CALL_HOOK(ssize_t, recvfrom, recvfrom, fd,
+	(int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG address, socklen_t *size),
+	(fd, buf, n, flags, address, size))
+CALL_HOOK(ssize_t, __recvfrom_chk, recvfrom, fd,
+	(int fd, void *buf, size_t n, size_t size, int flags, __SOCKADDR_ARG address,
+		socklen_t *n_address),
+	(fd, buf, n, size, flags, address, n_address))
+CALL_HOOK(int, recvmmsg, recvmmsg, fd,
+	(int fd, struct mmsghdr *messages, unsigned n, int flags, struct timespec *timeout),
+	(fd, messages, n, flags, timeout))
+CALL_HOOK(int, getsockopt, getsockopt, fd,
+	(int fd, int level, int name, void *value, socklen_t *size), (fd, level, name, value, size))
+CALL_HOOK(int, setsockopt, setsockopt, fd,
+	(int fd, int level, int name, const void *value, socklen_t size),
+	(fd, level, name, value, size))
+CALL_HOOK(int, getsockname, getsockname, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
+	(fd, address, size))
+CALL_HOOK(int, getpeername, getpeername, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
+	(fd, address, size))
+
+/*
+ * Most calls name one descriptor in an array on the stack. Elsewhere the array may not be readable, which
+ * is for the kernel to say.
+ */
+static __attribute__((noinline)) int only_fd(uintptr_t at, nfds_t n, uintptr_t frame)
+{
+	const struct pollfd *fds = (const struct pollfd *)at;
+
+	return n == 1 && at > frame && at % sizeof(int) == 0 &&
+			       at + sizeof(*fds) <= fr_self.bounds.hi
+		       ? fds->fd
+		       : -1;
+}
+
+#define FIRST_FD only_fd((uintptr_t)fds, n, FR_FRAME())
+
+CALL_HOOK(
+	int, poll, poll, FIRST_FD, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
+CALL_HOOK(int, __poll_chk, poll, FIRST_FD,
+	(struct pollfd * fds, nfds_t n, int timeout, size_t size), (fds, n, timeout, size))
+CALL_HOOK(int, ppoll, ppoll, FIRST_FD,
+	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+	(fds, n, timeout, mask))
+CALL_HOOK(int, __ppoll_chk, ppoll, FIRST_FD,
+	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t size),
+	(fds, n, timeout, mask, size))
+CALL_HOOK(int, select, select, -1,
+	(int n, fd_set *readable, fd_set *writable, fd_set *failed, struct timeval *timeout),
+	(n, readable, writable, failed, timeout))
+CALL_HOOK(int, pselect, pselect, -1,
+	(int n, fd_set *readable, fd_set *writable, fd_set *failed, const struct timespec *timeout,
+		const sigset_t *mask),
+	(n, readable, writable, failed, timeout, mask))
+CALL_HOOK(int, epoll_create, epoll_create, -1, (int size), (size))
+CALL_HOOK(int, epoll_create1, epoll_create1, -1, (int flags), (flags))
+CALL_HOOK(int, epoll_ctl, epoll_ctl, fd,
+	(int epoll, int operation, int fd, struct epoll_event *event),
+	(epoll, operation, fd, event))
+CALL_HOOK(int, epoll_wait, epoll_wait, epoll,
+	(int epoll, struct epoll_event *events, int n, int timeout), (epoll, events, n, timeout))
+CALL_HOOK(int, epoll_pwait, epoll_pwait, epoll,
+	(int epoll, struct epoll_event *events, int n, int timeout, const sigset_t *mask),
+	(epoll, events, n, timeout, mask))
+CALL_HOOK(int, epoll_pwait2, epoll_pwait2, epoll,
+	(int epoll, struct epoll_event *events, int n, const struct timespec *timeout,
+		const sigset_t *mask),
+	(epoll, events, n, timeout, mask))

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes: fork and its relatives, exec, spawn. vfork: vfork.S. */
+#include <alloca.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <lttng/ust-fork.h>
+
+#include "tracer/call.h"
+#include "tracer/process.h"
+#include "tracer/sys.h"
+
+/*
+ * liblttng-ust must know of a fork: without its protocol the child shares the parent's ring positions, and
+ * its exit() waits for threads that are not there. The guard is held across, so that the program's pthread_atfork()
+ * handlers in the child do not write into the parent's slot.
+ */
+struct fork_state {
+	sigset_t signals;
+	int had_guard;
+};
+
+static void before_fork(struct fork_state *state)
+{
+	int saved_errno = errno;
+
+	state->had_guard = guard_enter(&fr_self, FR_FRAME());
+	lttng_ust_before_fork(&state->signals);
+	errno = saved_errno;
+}
+
+static void after_fork(struct fork_state *state, int is_child)
+{
+	int saved_errno = errno;
+
+	if (is_child) {
+		lttng_ust_after_fork_child(&state->signals);
+		process_after_fork();
+	} else {
+		lttng_ust_after_fork_parent(&state->signals);
+	}
+	if (state->had_guard)
+		guard_leave(&fr_self);
+	errno = saved_errno;
+}
+
+FR_REAL(fork)
+FR_EXPORT pid_t fork(void)
+{
+	struct fork_state state;
+	struct call call;
+	int is_traced = CALL_BEGIN(&call, FR_CALL_fork, -1);
+	pid_t pid;
+
+	if (!process_is_ready())
+		return REAL(fork)();
+	before_fork(&state);
+	pid = REAL(fork)();
+	after_fork(&state, pid == 0);
+	if (is_traced && pid != 0)
+		call_end(&call, CALL_RESULT(pid), NULL);
+	return pid;
+}
+
+/* Safe in signal handlers, which the fork protocol is not: the child stays untraced. */
+FR_REAL(_Fork)
+FR_EXPORT pid_t _Fork(void)
+{
+	pid_t pid = REAL(_Fork)();
+
+	if (pid == 0)
+		process_is_raw_child();
+	return pid;
+}
+
+FR_REAL(forkpty)
+FR_EXPORT int forkpty(
+	int *master, char *name, const struct termios *terminal, const struct winsize *size)
+{
+	struct fork_state state;
+	int pid;
+
+	if (!process_is_ready())
+		return REAL(forkpty)(master, name, terminal, size);
+	before_fork(&state);
+	pid = REAL(forkpty)(master, name, terminal, size);
+	after_fork(&state, pid == 0);
+	return pid;
+}
+
+/* Forks inside libc; the parent never comes back. */
+FR_REAL(daemon)
+FR_EXPORT int daemon(int keep_directory, int keep_files)
+{
+	struct fork_state state;
+	int ret;
+
+	if (!process_is_ready())
+		return REAL(daemon)(keep_directory, keep_files);
+	before_fork(&state);
+	ret = REAL(daemon)(keep_directory, keep_files);
+	after_fork(&state, ret == 0);
+	return ret;
+}
+
+/* The image is about to be replaced. A path that the kernel could not read is not read by us either. */
+static int exec_begin(
+	struct call *call, int fd, const char *path, uintptr_t frame, uintptr_t caller)
+{
+	if (!call_begin(call, FR_CALL_exec, fd, frame, caller))
+		return 0;
+	if (path && sys(SYS_faccessat, AT_FDCWD, path, F_OK) == -EFAULT)
+		path = NULL;
+	call_announce(call, path ? path : "");
+	process_exec(1);
+	return 1;
+}
+
+static void exec_failed(struct call *call, int is_traced, const char *path)
+{
+	if (!is_traced)
+		return;
+	process_exec(0);
+	call_end(call, -(int64_t)errno, path);
+}
+
+#define EXEC_HOOK(name, fd, path, params, args)                                       \
+	FR_REAL(name)                                                                 \
+	FR_EXPORT int name params                                                     \
+	{                                                                             \
+		struct call call;                                                     \
+		int is_traced = exec_begin(&call, fd, path, FR_FRAME(), FR_RETURN()); \
+		int ret = REAL(name) args;                                            \
+                                                                                      \
+		exec_failed(&call, is_traced, path);                                  \
+		return ret;                                                           \
+	}
+
+EXEC_HOOK(execve, -1, path, (const char *path, char *const argv[], char *const env[]),
+	(path, argv, env))
+EXEC_HOOK(execv, -1, path, (const char *path, char *const argv[]), (path, argv))
+EXEC_HOOK(execvp, -1, path, (const char *path, char *const argv[]), (path, argv))
+EXEC_HOOK(execvpe, -1, path, (const char *path, char *const argv[], char *const env[]),
+	(path, argv, env))
+EXEC_HOOK(fexecve, fd, NULL, (int fd, char *const argv[], char *const env[]), (fd, argv, env))
+EXEC_HOOK(execveat, dir, path,
+	(int dir, const char *path, char *const argv[], char *const env[], int flags),
+	(dir, path, argv, env, flags))
+
+/* Collects the arguments of an execl-like call, the first one included, up to and with the NULL. */
+#define COLLECT(argv, first, list)                       \
+	do {                                             \
+		va_list count;                           \
+		size_t n = 1, i;                         \
+                                                         \
+		va_copy(count, list);                    \
+		while (va_arg(count, char *))            \
+			n++;                             \
+		va_end(count);                           \
+		argv = alloca((n + 1) * sizeof(char *)); \
+		argv[0] = (char *)first;                 \
+		for (i = 1; i <= n; i++)                 \
+			argv[i] = va_arg(list, char *);  \
+	} while (0)
+
+#define EXECL_HOOK(name, exec, ...)                                               \
+	FR_EXPORT int name(const char *path, const char *first, ...)              \
+	{                                                                         \
+		struct call call;                                                 \
+		va_list list;                                                     \
+		char **argv;                                                      \
+		int is_traced, ret;                                               \
+                                                                                  \
+		va_start(list, first);                                            \
+		COLLECT(argv, first, list);                                       \
+		is_traced = exec_begin(&call, -1, path, FR_FRAME(), FR_RETURN()); \
+		ret = REAL(exec)(path, argv __VA_ARGS__);                         \
+		va_end(list);                                                     \
+		exec_failed(&call, is_traced, path);                              \
+		return ret;                                                       \
+	}
+
+EXECL_HOOK(execl, execv)
+EXECL_HOOK(execlp, execvp)
+EXECL_HOOK(execle, execve, , va_arg(list, char **))
+
+#define SPAWN_HOOK(name)                                                                        \
+	FR_REAL(name)                                                                           \
+	FR_EXPORT int name(pid_t *pid_out, const char *path,                                    \
+		const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes, \
+		char *const argv[], char *const env[])                                          \
+	{                                                                                       \
+		struct call call;                                                               \
+		pid_t pid = 0;                                                                  \
+		int ret;                                                                        \
+                                                                                                \
+		if (!CALL_BEGIN(&call, FR_CALL_posix_spawn, -1))                                \
+			return REAL(name)(pid_out, path, actions, attributes, argv, env);       \
+		ret = REAL(name)(&pid, path, actions, attributes, argv, env);                   \
+		if (ret == 0 && pid_out)                                                        \
+			*pid_out = pid;                                                         \
+		call_end(&call, ret ? -(int64_t)ret : pid, path);                               \
+		return ret;                                                                     \
+	}
+
+SPAWN_HOOK(posix_spawn)
+SPAWN_HOOK(posix_spawnp)
+
+CALL_HOOK(int, system, system, -1, (const char *command), (command))
+
+FR_REAL(popen)
+FR_EXPORT FILE *popen(const char *command, const char *mode)
+{
+	struct call call;
+	FILE *ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_popen, -1))
+		return REAL(popen)(command, mode);
+	ret = REAL(popen)(command, mode);
+	call_end(&call, ret ? 0 : -(int64_t)errno, NULL);
+	return ret;
+}
+
+CALL_HOOK(int, pclose, pclose, -1, (FILE * stream), (stream))
+
+/*
+ * syscall(2) itself: `fd` of the event is its number. Arguments that were not passed are registers and stack
+ * that nobody looks at. A fork made this way is one that liblttng-ust does not know of.
+ */
+long fr_hook_syscall(long nr, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+static long (*fr_real_syscall)(long, ...);
+__attribute__((used, section("fr_reals"))) static const struct fr_real fr_entry_syscall = {
+	"syscall", (void **)&fr_real_syscall
+};
+
+static int is_fork(long nr)
+{
+#ifdef SYS_fork
+	if (nr == SYS_fork)
+		return 1;
+#endif
+	return nr == SYS_clone || nr == SYS_clone3;
+}
+
+FR_EXPORT long fr_hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long (*real)(long, ...) =
+		likely(fr_real_syscall) ? fr_real_syscall : real_find(&fr_entry_syscall);
+	struct call call;
+	long ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_syscall, (int)nr)) {
+		ret = real(nr, a, b, c, d, e, f);
+	} else {
+		ret = real(nr, a, b, c, d, e, f);
+		if (ret != 0 || !is_fork(nr))
+			call_end(&call, CALL_RESULT(ret), NULL);
+	}
+	if (ret == 0 && is_fork(nr))
+		process_is_raw_child();
+	return ret;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads of the program are created through a start routine of ours, which attaches them before any of their
+ * code runs and knows who created them. Threads made inside libc (thrd_create, aio) attach at their
+ * first hook instead.
+ */
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "tracer/call.h"
+#include "tracer/hook_thread.h"
+#include "tracer/sys.h"
+
+/* What the creator leaves for the new thread. Freed by it as its first act. */
+struct start {
+	void *(*routine)(void *);
+	void *argument;
+	uint32_t creator, creator_stack;
+	uint64_t stack_size;
+	uint32_t is_lttng;
+	uint32_t is_used; /* taken by compare-and-swap, released by the new thread */
+	char labels[sizeof(((struct fr_slot *)0)->labels)];
+};
+
+#define N_STARTS 1024 /* threads between their creation and their first act */
+static struct start *starts;
+
+int hook_thread_init(void)
+{
+	long ret = sys(SYS_mmap, NULL, sizeof(*starts) * N_STARTS, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (ret < 0 && ret > -4096)
+		return (int)ret;
+	starts = (struct start *)ret;
+	return 0;
+}
+
+static struct start *start_take(void)
+{
+	static uint32_t hand;
+	uint32_t n;
+
+	for (n = 0; starts && n < N_STARTS; n++) {
+		struct start *start =
+			&starts[__atomic_fetch_add(&hand, 1, __ATOMIC_RELAXED) % N_STARTS];
+		uint32_t unused = 0;
+
+		/* Acquire: pairs with the release in run(). */
+		if (__atomic_compare_exchange_n(
+			    &start->is_used, &unused, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return start;
+	}
+	return NULL;
+}
+
+static void start_give_back(struct start *start)
+{
+	__atomic_store_n(&start->is_used, 0, __ATOMIC_RELEASE);
+}
+
+static void *run(void *argument)
+{
+	struct start *shared = argument, start = *shared;
+	struct thread_birth birth = {
+		.creator = start.creator,
+		.creator_stack = start.creator_stack,
+		.start_routine = (uintptr_t)start.routine,
+		.stack_size = start.stack_size,
+		.labels = start.labels,
+	};
+
+	start_give_back(shared);
+	if (start.is_lttng)
+		fr_self.stage = FR_STAGE_OFF;
+	else
+		thread_attach(&birth);
+	/* A tail call: no frame of ours under the program's first one. */
+	return start.routine(start.argument);
+}
+
+/* lttng-ust's threads are known by their start routine: it may be created by code of ours inside fork. */
+static void fill(struct start *start, const pthread_attr_t *attributes, uintptr_t frame)
+{
+	struct fr_thread *t = &fr_self;
+	size_t size = 0;
+
+	start->creator = start->creator_stack = 0;
+	start->labels[0] = '\0';
+	start->is_lttng = (uint32_t)fr_is_lttng((uintptr_t)start->routine);
+	if (attributes)
+		pthread_attr_getstacksize(attributes, &size);
+	start->stack_size = size;
+	if (start->is_lttng || !fr_on || !guard_enter(t, frame))
+		return;
+	start->creator = t->tid;
+	start->creator_stack = fr_capture(t, frame);
+	if (t->private)
+		memcpy(start->labels, t->private->labels[t->private->n_labels],
+			sizeof(start->labels));
+	guard_leave(t);
+}
+
+FR_REAL(pthread_create)
+FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+	void *(*routine)(void *), void *argument)
+{
+	int saved_errno = errno, ret;
+	struct start *start = NULL;
+
+	if (likely(fr_on) || fr_is_lttng((uintptr_t)routine))
+		start = start_take();
+	if (!start)
+		return REAL(pthread_create)(thread, attributes, routine, argument);
+	start->routine = routine;
+	start->argument = argument;
+	fill(start, attributes, FR_FRAME());
+	errno = saved_errno;
+	ret = REAL(pthread_create)(thread, attributes, run, start);
+	if (ret != 0)
+		start_give_back(start);
+	return ret;
+}
+
+FR_REAL(pthread_setname_np)
+FR_EXPORT int pthread_setname_np(pthread_t thread, const char *name)
+{
+	int ret = REAL(pthread_setname_np)(thread, name);
+
+	if (ret == 0 && fr_on && !fr_is_lttng(FR_RETURN()) && pthread_equal(thread, pthread_self()))
+		thread_renamed(name);
+	return ret;
+}
+
+/* prctl(PR_SET_NAME) is the other way to name a thread. */
+FR_REAL(prctl)
+FR_EXPORT int prctl(int option, ...)
+{
+	unsigned long a, b, c, d;
+	va_list list;
+	int ret;
+
+	va_start(list, option);
+	a = va_arg(list, unsigned long);
+	b = va_arg(list, unsigned long);
+	c = va_arg(list, unsigned long);
+	d = va_arg(list, unsigned long);
+	va_end(list);
+	ret = REAL(prctl)(option, a, b, c, d);
+	if (ret == 0 && option == PR_SET_NAME && fr_on && !fr_is_lttng(FR_RETURN()))
+		thread_renamed((const char *)a);
+	return ret;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the tracer share: the per-thread block, the guard, and the way into a hook.
+ *
+ * The guard (`busy`) covers our own work: capture, intern, emit. It is never held across the real call,
+ * which may run the program's code, block, be cancelled or be left by longjmp. A hook that finds it
+ * held calls straight through: it is either our own work calling libc, or a signal handler that
+ * interrupted it.
+ */
+#pragma once
+
+#include <errno.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "proto/blackbox.h"
+#include "proto/control.h"
+#include "proto/schema.h"
+#include "tracer/event.h"
+#include "tracer/real.h"
+#include "tracer/unwind.h"
+
+enum fr_stage {
+	FR_STAGE_NEW = 0, /* not seen yet */
+	FR_STAGE_ON,	  /* attached */
+	FR_STAGE_OFF,	  /* never traced: lttng-ust's own threads, raw children, after its exit */
+};
+
+/*
+ * One per thread, initial-exec TLS: no allocation on first use, and small, since large initial-exec blocks
+ * make pthread_create() fail in programs with small stacks.
+ */
+struct fr_thread {
+	void *vfork_return; /* these two first: vfork.S knows their offsets */
+	uint8_t in_vfork;   /* a vfork child runs on this thread's memory: touch nothing */
+	uint8_t busy;
+	uint8_t stage; /* enum fr_stage */
+	uint8_t exit_rounds;
+	uint32_t tid;
+	struct fr_slot *slot; /* borrowed from the blackbox; NULL: table full or not attached */
+	struct fr_private *private; /* borrowed, parallel to slot */
+	int64_t alloc_left;	    /* bytes until the next sample */
+	uint64_t random;
+	struct unwind_bounds bounds;
+	uintptr_t busy_frame;	/* where the guard was taken; see guard_enter() */
+	uint64_t *waiting;	/* entry of the wait table that this thread holds; NULL none */
+	const uint64_t *inside; /* cookie of the wait or call under way; see thread_enter() */
+};
+
+#define FR_REGION_DEPTH 32
+#define FR_LABEL_DEPTH 8
+
+/* A region that is open on a thread. */
+struct fr_region {
+	uint64_t id, task, begin_ns;
+	char type[40];
+};
+
+/* What a thread needs that nobody outside reads; mapped, never in TLS, one per slot. */
+struct fr_private {
+	uint64_t pthread; /* pthread_t of the owner, to name who ended in a join */
+	uint32_t n_regions;
+	uint32_t n_labels;
+	uintptr_t frames[512]; /* of the walk under way: too large for the program's small stacks */
+	struct fr_region regions[FR_REGION_DEPTH];
+	char labels[FR_LABEL_DEPTH + 1]
+		   [sizeof(((struct fr_slot *)0)->labels)]; /* [0] is inherited */
+};
+
+extern __thread struct fr_thread fr_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* State of the process. fr_on is the one word that every hook looks at first. */
+extern int fr_on __attribute__((visibility("hidden")));
+extern uint16_t fr_proc __attribute__((visibility("hidden")));
+extern const struct fr_control *fr_control
+	__attribute__((visibility("hidden"))); /* valid while fr_on */
+extern struct fr_blackbox *fr_blackbox __attribute__((visibility("hidden"))); /* likewise */
+
+/* Where the code of liblttng-ust lies; hooks called from there pass straight through. */
+#define FR_LTTNG_RANGES 8
+struct fr_range {
+	uintptr_t start, end;
+};
+extern struct fr_range fr_lttng_all __attribute__((visibility("hidden"))); /* hull of the ranges */
+int fr_is_lttng_slow(uintptr_t address);
+
+static inline int fr_is_lttng(uintptr_t address)
+{
+	if (likely(address - fr_lttng_all.start >= fr_lttng_all.end - fr_lttng_all.start))
+		return 0;
+	return fr_is_lttng_slow(address);
+}
+
+/* CLOCK_MONOTONIC in ns, through the vdso. */
+static inline uint64_t fr_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Adds to a counter of the whole process; for rare things (hot ones are per slot). */
+#define fr_count(field, n) \
+	((void)__atomic_fetch_add(&fr_blackbox->counters.field, (n), __ATOMIC_RELAXED))
+
+/* Adds to the calling thread's share. The owner alone writes, readers may look at any time. */
+#define fr_count_own(t, field, n)                                                             \
+	do {                                                                                  \
+		if (likely((t)->slot))                                                        \
+			__atomic_store_n(                                                     \
+				&(t)->slot->field, (t)->slot->field + (n), __ATOMIC_RELAXED); \
+		else                                                                          \
+			fr_count(field, n);                                                   \
+	} while (0)
+
+int guard_enter_slow(struct fr_thread *t, uintptr_t frame);
+
+/*
+ * Takes the guard; 0 when it is held or this thread is not to be traced. `frame` is the hook's frame: a
+ * guard whose holder's frame lies below it was left behind by a longjmp, and is taken over.
+ */
+static inline int guard_enter(struct fr_thread *t, uintptr_t frame)
+{
+	if (unlikely(t->busy || t->stage != FR_STAGE_ON || t->in_vfork))
+		return guard_enter_slow(t, frame);
+	t->busy = 1;
+	t->busy_frame = frame;
+	/* Signal fence: a handler on this thread must see the guard before any of our work. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return 1;
+}
+
+static inline void guard_leave(struct fr_thread *t)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	t->busy = 0;
+}
+
+/* Where a hook was called from: used in the exported function itself, never in a helper. */
+#define FR_FRAME() ((uintptr_t)__builtin_frame_address(0))
+#define FR_RETURN() ((uintptr_t)__builtin_return_address(0))
+
+/* The caller's stack, interned. Needs the guard. */
+uint32_t fr_capture(struct fr_thread *t, uintptr_t frame);
+
+/* Fills what every event has. */
+static inline void fr_event_init(struct fr_event *e, const struct fr_thread *t, uint32_t stack)
+{
+	e->tid = t->tid;
+	e->stack = stack;
+	e->proc = fr_proc;
+}
+
+/* Is a class of events wanted now? */
+static inline int fr_wants(uint32_t class)
+{
+	return (__atomic_load_n(&fr_control->events, __ATOMIC_RELAXED) & class) != 0;
+}

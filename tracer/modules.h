@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of loaded objects in the blackbox: path, build-id, executable range. */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * Compares the table with what the loader has mapped: adds what is new, marks what is gone as unloaded.
+ * Takes the loader's lock. Context: init, and hooks that have just called into the loader themselves.
+ */
+void modules_scan(void);
+
+/* Forgets the table (child of a fork: its new blackbox is empty). Context: init. */
+void modules_reset(void);

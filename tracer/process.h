@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of the process as the tracer follows it: start, fork, exec, end. */
+#pragma once
+
+/* Has our constructor run? Before it liblttng-ust has no threads that a fork could lose. */
+int process_is_ready(void);
+
+/* In the child of a fork: a blackbox, slot and number of its own. On failure the child is untraced. */
+void process_after_fork(void);
+
+/* In a child that was made behind our back (raw clone, _Fork): never traced, its parent's files untouched. */
+void process_is_raw_child(void);
+
+/* The image is about to be replaced (1), or that failed (0). */
+void process_exec(int is_now);
