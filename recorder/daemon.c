@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Root's programs all talk to one daemon in a fixed place, unless LTTNG_HOME points elsewhere, and liblttng-ctl
+ * looks there only when the caller is not root. So under root the daemon, and the thread that talks to it,
+ * take an unprivileged uid that nobody else has.
+ */
+#include "recorder/daemon.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+
+/* A range that systemd's list of uids keeps for nobody; it lies below 65536, which containers map. */
+#define FIRST_UID 60578u
+#define LAST_UID 61183u
+/* The daemon closes every possible descriptor at its start, 0.8 µs each. */
+#define DAEMON_FILES 4096
+#define STOP_MS 5000
+#define KILL_MS 1000
+#define MAX_LOG (1 << 20)
+
+static bool has_capability(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[capability / 32].effective & (1u << (capability % 32)));
+}
+
+/* Uids of all processes, so that none of them can reach the daemon. */
+static GHashTable *uids_in_use(void)
+{
+	GHashTable *uids = g_hash_table_new(NULL, NULL);
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		struct stat st;
+
+		if (g_ascii_isdigit(entry->d_name[0]) &&
+			fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
+			g_hash_table_add(uids, GUINT_TO_POINTER(st.st_uid));
+	}
+	if (dir)
+		closedir(dir);
+	return uids;
+}
+
+/* Outside the user namespace's map a uid cannot be taken. */
+static bool is_mapped(const char *map_path, unsigned id)
+{
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = NULL;
+
+	if (!g_file_get_contents(map_path, &text, NULL, NULL))
+		return true;
+	lines = g_strsplit(text, "\n", -1);
+	for (size_t i = 0; lines[i]; i++) {
+		unsigned long inside, outside, n;
+
+		if (sscanf(lines[i], "%lu %lu %lu", &inside, &outside, &n) == 3 && id >= inside &&
+			id - inside < n)
+			return true;
+	}
+	return false;
+}
+
+int daemon_user_choose(struct daemon_user *user_out, char **why_out)
+{
+	unsigned n = LAST_UID - FIRST_UID + 1;
+	GHashTable *used;
+
+	if (geteuid() != 0) {
+		*user_out = (struct daemon_user){ .uid = geteuid(), .gid = getegid() };
+		return 0;
+	}
+	if (!has_capability(CAP_SETUID) || !has_capability(CAP_SETGID) ||
+		!has_capability(CAP_CHOWN)) {
+		*why_out = g_strdup("root without CAP_SETUID, CAP_SETGID and CAP_CHOWN");
+		return -EPERM;
+	}
+	used = uids_in_use();
+	for (unsigned i = 0; i < n; i++) {
+		unsigned id = FIRST_UID + ((unsigned)getpid() + i) % n;
+
+		if (g_hash_table_contains(used, GUINT_TO_POINTER(id)) || getpwuid(id) ||
+			getgrgid(id) || !is_mapped("/proc/self/uid_map", id) ||
+			!is_mapped("/proc/self/gid_map", id))
+			continue;
+		g_hash_table_destroy(used);
+		*user_out = (struct daemon_user){ .uid = id, .gid = id, .is_switched = true };
+		return 0;
+	}
+	g_hash_table_destroy(used);
+	*why_out = g_strdup_printf("no free uid from %u to %u", FIRST_UID, LAST_UID);
+	return -EPERM;
+}
+
+static void __attribute__((noreturn)) run_daemon(const char *sessiond, char *const envp[],
+	const struct daemon_user *user, pid_t parent, int log_fd)
+{
+	static char *const argv[] = { (char *)(uintptr_t) "lttng-sessiond",
+		(char *)(uintptr_t) "--no-kernel", NULL };
+	struct rlimit files;
+	sigset_t none;
+	int null_fd = open("/dev/null", O_RDWR);
+
+	/* Its own session: the terminal's ^C is for the program. */
+	setsid();
+	dup2(null_fd, STDIN_FILENO);
+	dup2(null_fd, STDOUT_FILENO);
+	dup2(log_fd, STDERR_FILENO);
+	close_range(3, ~0u, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = MIN(files.rlim_max, DAEMON_FILES);
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (user->is_switched &&
+		(setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
+			setresuid(user->uid, user->uid, user->uid) < 0))
+		_exit(126);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* After the change of uid, which clears it. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(0);
+	if (chdir("/") < 0)
+		_exit(126);
+	execve(sessiond, argv, envp);
+	_exit(127);
+}
+
+int daemon_start(const char *sessiond, const char *lttng_home, const struct daemon_user *user,
+	struct daemon *daemon_out)
+{
+	g_autofree char *log_path = g_strdup_printf("%s/sessiond.log", lttng_home);
+	g_autofree char *home = g_strdup_printf("LTTNG_HOME=%s", lttng_home);
+	g_autofree char *path =
+		g_strdup_printf("PATH=%s", g_getenv("PATH") ? g_getenv("PATH") : "/bin:/usr/bin");
+	/* No LD_PRELOAD, no LTTNG_* of the user's: this daemon is ours alone. */
+	char *const envp[] = { home, path, NULL };
+	pid_t parent = getpid(), pid;
+	int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (log_fd < 0)
+		return -errno;
+	wait_shm_note(&daemon_out->wait_shm, user->uid);
+	pid = fork();
+	if (pid == 0)
+		run_daemon(sessiond, envp, user, parent, log_fd);
+	close(log_fd);
+	if (pid < 0)
+		return -errno;
+	daemon_out->pid = pid;
+	daemon_out->log_path = g_steal_pointer(&log_path);
+	return 0;
+}
+
+/* Waits up to `ms`; true when it is gone. */
+static bool wait_gone(pid_t pid, unsigned ms)
+{
+	for (unsigned i = 0;; i++) {
+		pid_t got = waitpid(pid, NULL, WNOHANG);
+
+		if (got == pid || (got < 0 && errno == ECHILD))
+			return true;
+		if (i >= ms)
+			return false;
+		g_usleep(1000);
+	}
+}
+
+/* Its consumer, which a daemon that ends in order takes along; 0: none. Any of its threads may have forked it. */
+static pid_t consumer_of(pid_t pid)
+{
+	g_autofree char *tasks = g_strdup_printf("/proc/%d/task", (int)pid);
+	DIR *dir = opendir(tasks);
+	struct dirent *entry;
+	pid_t consumer = 0;
+
+	while (dir && consumer == 0 && (entry = readdir(dir))) {
+		g_autofree char *path = g_strdup_printf("%s/%s/children", tasks, entry->d_name);
+		g_autofree char *text = NULL;
+
+		if (entry->d_name[0] != '.' && g_file_get_contents(path, &text, NULL, NULL))
+			consumer = (pid_t)strtol(text, NULL, 10);
+	}
+	if (dir)
+		closedir(dir);
+	return consumer;
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+	if (daemon->pid > 0) {
+		pid_t consumer = consumer_of(daemon->pid);
+
+		kill(daemon->pid, SIGTERM);
+		if (!wait_gone(daemon->pid, STOP_MS)) {
+			if (consumer > 0)
+				kill(consumer, SIGKILL);
+			kill(daemon->pid, SIGKILL);
+			wait_gone(daemon->pid, KILL_MS);
+		}
+		for (unsigned i = 0; consumer > 0 && i < KILL_MS && kill(consumer, 0) == 0; i++)
+			g_usleep(1000);
+	}
+	wait_shm_remove(&daemon->wait_shm);
+	g_clear_pointer(&daemon->log_path, g_free);
+	daemon->pid = 0;
+}
+
+char *daemon_last_words(const struct daemon *daemon)
+{
+	g_autofree char *text = NULL;
+	char *line;
+
+	if (!daemon->log_path || !g_file_get_contents(daemon->log_path, &text, NULL, NULL))
+		return NULL;
+	g_strchomp(text);
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	return *line ? g_strdup(line) : NULL;
+}
+
+void daemon_trim_log(const struct daemon *daemon)
+{
+	struct stat st;
+
+	if (daemon->log_path && stat(daemon->log_path, &st) == 0 && st.st_size > MAX_LOG &&
+		truncate(daemon->log_path, 0) < 0)
+		return;
+}

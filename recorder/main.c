@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trace-record: options, setup, the program's life, teardown. Everything that can be refused is refused before anything is
+ * started; whatever was started is gone before we exit with the program's status.
+ */
+#include <errno.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fs.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "common/units.h"
+#include "recorder/blackbox_read.h"
+#include "recorder/daemon.h"
+#include "recorder/launch.h"
+#include "recorder/lttng_ctl.h"
+#include "recorder/options.h"
+#include "recorder/pack.h"
+#include "recorder/process.h"
+#include "recorder/program.h"
+#include "recorder/recording.h"
+#include "recorder/routes.h"
+#include "recorder/runtime_dir.h"
+#include "recorder/staging.h"
+#include "recorder/store.h"
+
+#define EXIT_USAGE 2
+#define DAEMON_READY_MS 10000
+/* A client that is being sent its trace gets this long after the program's end. */
+#define DRAIN_MS 5000
+/* The ring must leave room for blackboxes and a run's buffers. */
+#define SHM_MARGIN (48ull << 20)
+#define MIN_RING (1ull << 20)
+
+struct app {
+	struct inherited inherited;
+	struct options options;
+	struct program program;
+	char *library, *sessiond; /* owned */
+	struct store store;
+	struct store_file trace_file; /* of --trace */
+	struct http_server *http;
+	struct daemon_user user;
+	struct runtime_dir rundir;
+	struct daemon daemon;
+	struct lttng_ctl *ctl;
+	struct recording *recording;
+	struct routes_context context;
+	char *command, *note; /* owned */
+};
+
+/* Refuses: prints the sentence and gives the exit status back. */
+static int fail(char *why, int status)
+{
+	log_error("%s", why);
+	g_free(why);
+	return status;
+}
+
+/* Reads, finds and binds; starts nothing. 0 or the exit status. */
+static int app_check(struct app *app)
+{
+	char *why = NULL;
+	int rc = program_inspect(app->options.argv[0], &app->program, &why);
+
+	if (rc)
+		return fail(why, rc);
+	if (app->program.kind == PROGRAM_REFUSED)
+		return fail(g_strdup(app->program.why), EXIT_FAILURE);
+	if (app->program.kind != PROGRAM_BARE) {
+		if (launch_find_library(&app->library, &why) < 0)
+			return fail(why, EXIT_FAILURE);
+		if (fs_find_program("lttng-sessiond", &app->sessiond) < 0)
+			return fail(
+				g_strdup("lttng-sessiond is not installed; install it with: apt "
+					 "install lttng-tools"),
+				EXIT_FAILURE);
+	}
+	if (store_open(app->options.output_dir, &app->store, &why) < 0)
+		return fail(why, EXIT_FAILURE);
+	if (app->options.trace_file && app->program.kind != PROGRAM_BARE &&
+		store_file_begin_at(app->options.trace_file, &app->trace_file, &why) < 0)
+		return fail(why, EXIT_FAILURE);
+	rc = http_listen(app->options.listen, &app->http, &why);
+	if (rc == -EINVAL)
+		return fail(why, EXIT_USAGE);
+	return rc ? fail(why, EXIT_FAILURE) : 0;
+}
+
+/* The ring that fits; a smaller one is said. */
+static struct lttng_geometry fit_ring(struct app *app)
+{
+	unsigned n_cpus = (unsigned)get_nprocs_conf();
+	uint64_t bytes = app->options.buffer_bytes;
+	uint64_t free_bytes = app->rundir.free_bytes;
+	struct lttng_geometry geometry;
+	char got[32], wanted[32];
+
+	if (bytes + SHM_MARGIN > free_bytes) {
+		bytes = MAX(MIN_RING, free_bytes / 4);
+		units_size_format(bytes, got, sizeof(got));
+		units_size_format(app->options.buffer_bytes, wanted, sizeof(wanted));
+		app->note = g_strdup_printf(
+			"The flight recorder has %s instead of %s, since %s has little "
+			"room left",
+			got, wanted, app->rundir.dir.path);
+		log_say("%s", app->note);
+	}
+	geometry = lttng_geometry_fit(bytes, n_cpus, true);
+	return geometry;
+}
+
+/* Starts the private daemon and waits until it answers. 0 or -1 after a message. */
+static int start_daemon(struct app *app)
+{
+	int rc = daemon_start(app->sessiond, app->rundir.lttng_home, &app->user, &app->daemon);
+
+	if (rc < 0) {
+		log_error("Cannot start %s: %s", app->sessiond, strerror(-rc));
+		return -1;
+	}
+	/* liblttng-ctl looks for the daemon there. No other thread exists yet. */
+	g_setenv("LTTNG_HOME", app->rundir.lttng_home, TRUE);
+	rc = lttng_ctl_new(&app->user, &app->ctl);
+	if (rc < 0) {
+		log_error("Cannot talk to the session daemon: %s", strerror(-rc));
+		return -1;
+	}
+	if (lttng_ctl_wait_daemon(app->ctl, DAEMON_READY_MS, app->daemon.pid) < 0) {
+		g_autofree char *words = daemon_last_words(&app->daemon);
+
+		log_error("The session daemon %s did not come up%s%s", app->sessiond,
+			words ? ": " : "", words ? words : "");
+		return -1;
+	}
+	return 0;
+}
+
+/* Runtime folder, daemon, ring, and the trace of --trace. 0 or -1 after a message. */
+static int app_start(struct app *app)
+{
+	struct recording_settings settings = {
+		.options = &app->options,
+		.rundir = &app->rundir,
+		.user = &app->user,
+		.store = &app->store,
+		.untraced = app->program.why,
+	};
+	struct recording_info *info;
+	char *why = NULL;
+	int rc = 0;
+
+	if (app->program.kind != PROGRAM_BARE) {
+		if (daemon_user_choose(&app->user, &why) < 0 ||
+			runtime_dir_create(app->options.buffer_bytes + SHM_MARGIN, app->user.uid,
+				app->user.gid, &app->rundir, &why) < 0)
+			return fail(why, -1);
+		staging_clean(app->store.dir);
+		if (start_daemon(app) < 0)
+			return -1;
+		settings.ctl = app->ctl;
+		settings.ring = fit_ring(app);
+		settings.note = app->note;
+	}
+	if (recording_new(&settings, &app->recording, &why) < 0)
+		return fail(why, -1);
+	if (app->trace_file.fd < 0)
+		return 0;
+	info = g_new0(struct recording_info, 1);
+	rc = recording_start(app->recording, SESSION_TRACE, 0, &app->trace_file, info, &why);
+	g_free(info);
+	return rc ? fail(why, -1) : 0;
+}
+
+static int start_http(struct app *app)
+{
+	struct http_server_options options;
+	int err;
+
+	app->context.options = &app->options;
+	app->context.recording = app->recording;
+	app->context.url = http_server_url(app->http);
+	app->context.rundir = app->rundir.dir.path;
+	app->context.command = app->command;
+	app->context.note = app->note;
+	app->context.start_real_ns = g_get_real_time() * 1000;
+	routes_fill(&options, &app->context);
+	err = http_server_start(app->http, &options);
+	if (err)
+		log_error("Cannot answer HTTP: %s", strerror(-err));
+	return err;
+}
+
+static void write_port_file(const struct app *app)
+{
+	g_autofree char *text = g_strdup_printf("%u\n", http_server_port(app->http));
+	int err;
+
+	if (!app->options.port_file)
+		return;
+	err = fs_write_atomic(app->options.port_file, text, strlen(text), 0666);
+	if (err)
+		log_error(
+			"Cannot write --port-file %s: %s", app->options.port_file, strerror(-err));
+}
+
+static void on_other_exit(pid_t pid, int status, void *user)
+{
+	struct app *app = user;
+
+	if (pid != app->daemon.pid)
+		return;
+	app->daemon.pid = 0;
+	log_error("The session daemon died (%s %d): the program goes on, unrecorded from now on",
+		WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	recording_daemon_died(app->recording);
+}
+
+/* Children that outlive the program are not waited for, but the user is told. */
+static void tell_survivors(const struct app *app)
+{
+	struct blackbox_sum sum = { 0 };
+
+	if (!app->rundir.dir.path)
+		return;
+	blackbox_sum(app->rundir.dir.path, &sum);
+	if (sum.n_alive)
+		log_say("%s has ended; %u process%s that it started %s on, unrecorded",
+			app->options.argv[0], sum.n_alive, sum.n_alive == 1 ? "" : "es",
+			sum.n_alive == 1 ? "goes" : "go");
+}
+
+static int exec_failure(const struct app *app, int err)
+{
+	log_error("%s: cannot be executed: %s", app->options.argv[0], strerror(err));
+	return err == ENOENT ? 127 : 126;
+}
+
+/* Runs the program from start to end and returns the exit status. */
+static int app_run(struct app *app)
+{
+	bool is_bare = app->program.kind == PROGRAM_BARE;
+	g_auto(GStrv) envp =
+		launch_environment(&app->program, app->library, is_bare ? NULL : &app->rundir);
+	pid_t pid;
+	int err, status;
+
+	/* Before the program exists, so that nothing it does can come between. */
+	if (start_http(app) < 0)
+		return EXIT_FAILURE;
+	if (app->program.why)
+		log_say("%s", app->program.why);
+	err = process_start(&app->inherited, app->program.path, app->options.argv, envp, &pid);
+	if (err) {
+		recording_program_ended(app->recording);
+		return exec_failure(app, err);
+	}
+	atomic_store(&app->context.pid, pid);
+	log_say("%s (pid %d: %s)", http_server_url(app->http), (int)pid, app->options.argv[0]);
+	write_port_file(app);
+	status = process_wait(pid, on_other_exit, app);
+	recording_program_ended(app->recording);
+	tell_survivors(app);
+	return process_exit_code(status);
+}
+
+/* In the reverse order of the start; every part copes with never having been started. */
+static void app_stop(struct app *app)
+{
+	http_server_free(app->http, DRAIN_MS);
+	recording_free(app->recording);
+	lttng_ctl_free(app->ctl);
+	daemon_stop(&app->daemon);
+	runtime_dir_remove(&app->rundir);
+	store_file_discard(&app->trace_file);
+	store_close(&app->store);
+	program_fini(&app->program);
+	g_free(app->library);
+	g_free(app->sessiond);
+	g_free(app->command);
+	g_free(app->note);
+}
+
+int main(int argc, char **argv)
+{
+	static struct app app = { .trace_file = { .fd = -1 } };
+	int status;
+
+	process_inherit(&app.inherited);
+	log_init("trace-record", false);
+	options_parse(argc, argv, &app.options);
+	log_init("trace-record", app.options.is_quiet);
+	app.command = pack_command(app.options.argv);
+	status = app_check(&app);
+	if (status == 0)
+		status = app_start(&app) < 0 ? EXIT_FAILURE : app_run(&app);
+	app_stop(&app);
+	return status;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trace-record must not be noticed: the program keeps the descriptors, signal mask, dispositions, process
+ * group and umask that trace-record itself was given.
+ */
+#include "recorder/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int compare_ints(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void note_descriptors(struct inherited *inherited)
+{
+	GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+		int flags = fcntl(fd, F_GETFD);
+
+		if (entry->d_name[0] != '.' && fd != dirfd(dir) && flags >= 0 &&
+			!(flags & FD_CLOEXEC))
+			g_array_append_val(fds, fd);
+	}
+	if (dir)
+		closedir(dir);
+	g_array_sort(fds, compare_ints);
+	inherited->n_fds = (int)fds->len;
+	inherited->fds = (int *)(void *)g_array_free(fds, FALSE);
+}
+
+void process_inherit(struct inherited *inherited_out)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, reset = { .sa_handler = SIG_DFL };
+	sigset_t all;
+
+	note_descriptors(inherited_out);
+	sigaction(SIGPIPE, &ignore, &inherited_out->on_pipe);
+	sigaction(SIGCHLD, &reset, &inherited_out->on_child);
+	sigfillset(&all);
+	/* A fault of our own must end us, not hang us. */
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGABRT);
+	sigprocmask(SIG_SETMASK, &all, &inherited_out->mask);
+}
+
+/* Marks every descriptor that we opened, whoever forgot O_CLOEXEC. Async-signal-safe. */
+static void close_own_descriptors(const struct inherited *inherited)
+{
+	unsigned first = 0;
+
+	for (int i = 0; i < inherited->n_fds; i++) {
+		unsigned fd = (unsigned)inherited->fds[i];
+
+		if (fd > first)
+			close_range(first, fd - 1, CLOSE_RANGE_CLOEXEC);
+		first = fd + 1;
+	}
+	close_range(first, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+}
+
+/* After fork in a process with threads: only async-signal-safe calls. */
+static void __attribute__((noreturn)) run_child(const struct inherited *inherited, const char *path,
+	char *const argv[], char *const envp[], char *const shell_argv[], int error_fd)
+{
+	int err;
+
+	close_own_descriptors(inherited);
+	sigaction(SIGPIPE, &inherited->on_pipe, NULL);
+	sigaction(SIGCHLD, &inherited->on_child, NULL);
+	sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
+	execve(path, argv, envp);
+	/* A script without #! is a shell script, as execvp() and every shell have it. */
+	if (errno == ENOEXEC)
+		execve("/bin/sh", shell_argv, envp);
+	err = errno;
+	if (write(error_fd, &err, sizeof(err)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+int process_start(const struct inherited *inherited, const char *path, char *const argv[],
+	char *const envp[], pid_t *pid_out)
+{
+	g_autofree char **shell_argv = NULL;
+	int pipe_fds[2], err = 0;
+	size_t argc = 0;
+	ssize_t n;
+	pid_t pid;
+
+	while (argv[argc])
+		argc++;
+	shell_argv = g_new0(char *, argc + 2);
+	shell_argv[0] = (char *)(uintptr_t) "/bin/sh";
+	shell_argv[1] = (char *)(uintptr_t)path;
+	for (size_t i = 1; i < argc; i++)
+		shell_argv[i + 1] = argv[i];
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return errno;
+	pid = fork();
+	if (pid < 0) {
+		err = errno;
+		close(pipe_fds[0]);
+		close(pipe_fds[1]);
+		return err;
+	}
+	if (pid == 0)
+		run_child(inherited, path, argv, envp, shell_argv, pipe_fds[1]);
+	close(pipe_fds[1]);
+	do
+		n = read(pipe_fds[0], &err, sizeof(err));
+	while (n < 0 && errno == EINTR);
+	close(pipe_fds[0]);
+	if (n == (ssize_t)sizeof(err)) {
+		waitpid(pid, NULL, 0);
+		return err;
+	}
+	*pid_out = pid;
+	return 0;
+}
+
+static bool is_job_stop(int sig)
+{
+	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+/* Without a terminal there is no shell to notice, and nobody to wake us up again. */
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/*
+ * Collects whatever changed. True when the program ended. A program that job control stopped takes
+ * us with it: the shell waits for us, not for it.
+ */
+static bool reap(pid_t pid, process_other_exit on_other, void *user, int *status_out)
+{
+	bool is_over = false;
+	int status;
+	pid_t child;
+
+	while ((child = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (WIFSTOPPED(status)) {
+			if (child == pid && is_job_stop(WSTOPSIG(status)) && has_terminal()) {
+				kill(getpid(), SIGSTOP);
+				kill(pid, SIGCONT);
+			}
+		} else if (child == pid) {
+			*status_out = status;
+			is_over = true;
+		} else {
+			on_other(child, status, user);
+		}
+	}
+	return is_over;
+}
+
+static void forward(pid_t pid, const siginfo_t *info)
+{
+	/* The terminal and the kernel signal the whole group: the program has it already. */
+	if (info->si_code == SI_KERNEL)
+		return;
+	if (info->si_code == SI_QUEUE)
+		sigqueue(pid, info->si_signo, info->si_value);
+	else
+		kill(pid, info->si_signo);
+}
+
+int process_wait(pid_t pid, process_other_exit on_other, void *user)
+{
+	static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2,
+		SIGWINCH, SIGCONT, SIGTSTP, SIGALRM, SIGURG, SIGIO, SIGPWR };
+	sigset_t set;
+	int status = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < G_N_ELEMENTS(forwarded); i++)
+		sigaddset(&set, forwarded[i]);
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		sigaddset(&set, sig);
+	/* The program may have ended before we came here. */
+	while (!reap(pid, on_other, user, &status)) {
+		siginfo_t info;
+		int sig = sigwaitinfo(&set, &info);
+
+		if (sig > 0 && sig != SIGCHLD)
+			forward(pid, &info);
+	}
+	return status;
+}
+
+int process_exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}

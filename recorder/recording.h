@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything that is recorded: the always-on ring, timed runs and traces streamed to disk, snapshots of the ring, and
+ * the files they become. All functions may be called from any thread.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "recorder/daemon.h"
+#include "recorder/lttng_ctl.h"
+#include "recorder/options.h"
+#include "recorder/runtime_dir.h"
+#include "recorder/session.h"
+#include "recorder/store.h"
+
+struct recording;
+
+/* What was known about scheduling, in every trace and status. */
+#define RECORDING_SCHEDULING "none: this version does not record context switches"
+
+/* Why something was refused or failed. Positive. */
+enum {
+	RECORDING_E_BUSY = 1,	  /* a run, trace or snapshot is on */
+	RECORDING_E_IDLE = 2,	  /* nothing to stop */
+	RECORDING_E_UNTRACED = 3, /* the program cannot be traced */
+	RECORDING_E_OVER = 4,	  /* the program ended */
+	RECORDING_E_DISK = 5,	  /* no room */
+	RECORDING_E_FAILED = 6,	  /* LTTng or the file system failed */
+	RECORDING_E_TIMEOUT = 7,
+	RECORDING_E_SNAPSHOT = 8, /* another snapshot is being written */
+};
+
+/* One recording or snapshot, current or finished. */
+struct recording_info {
+	uint64_t id;
+	enum session_kind kind;
+	enum session_state state; /* IDLE: finished */
+	enum session_end end_reason;
+	uint64_t duration_ns;	   /* asked; 0: no limit */
+	int64_t begin_real_ns;	   /* wall clock */
+	uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC; end 0 while it records */
+	uint64_t covered_ns;	   /* window that the file covers */
+	uint64_t n_bytes;	   /* of the finished file */
+	uint64_t raw_bytes;	   /* on disk so far, before packing */
+	uint64_t lost_events, lost_packets;
+	bool is_snapshot;
+	char file[PATH_MAX]; /* where it is or will be; "" none */
+	char error[512];     /* one sentence when it failed; "" fine */
+};
+
+struct recording_status {
+	bool has_current, has_last;
+	struct recording_info current, last;
+	bool is_ring_on;
+	uint64_t ring_bytes;	 /* capacity in memory */
+	uint64_t ring_window_ns; /* the ring has recorded without a pause for so long */
+	const char *untraced;	 /* borrowed sentence; NULL: the program is traced */
+};
+
+struct recording_settings {
+	const struct options *options; /* all borrowed */
+	struct lttng_ctl *ctl;	       /* NULL: the program runs without tracer */
+	const struct runtime_dir *rundir;
+	const struct daemon_user *user;
+	const struct store *store;
+	struct lttng_geometry ring;
+	const char *untraced; /* sentence when the program itself is not traced; or NULL */
+	const char *note;     /* sentence for every trace; or NULL */
+};
+
+/* Starts the ring and the worker thread. Returns 0, or -EIO and one sentence in *why_out (g_free). */
+int recording_new(const struct recording_settings *settings, struct recording **recording_out,
+	char **why_out);
+
+/* Ends all that is on with reason `exit`, waits for its file, and refuses everything from then on. */
+void recording_program_ended(struct recording *recording);
+
+/* Frees. After recording_program_ended() and when no call is under way. NULL is fine. */
+void recording_free(struct recording *recording);
+
+/*
+ * Starts a recording. For SESSION_TRACE `file` is the target (taken over, also on failure); else NULL. Returns 0 or
+ * RECORDING_E_* with one sentence in *why_out (g_free).
+ */
+int recording_start(struct recording *recording, enum session_kind kind, uint64_t duration_ns,
+	struct store_file *file, struct recording_info *info_out, char **why_out);
+
+/* Ends the current run and waits until its file is complete. Results as recording_start(). */
+int recording_stop(struct recording *recording, struct recording_info *info_out, char **why_out);
+
+/* Asks recording `id` to end; nothing happens when it is over. */
+void recording_end(struct recording *recording, uint64_t id, enum session_end reason);
+
+/* Waits until recording `id` is finished: 0, or RECORDING_E_TIMEOUT. */
+int recording_wait(struct recording *recording, uint64_t id, unsigned timeout_ms,
+	struct recording_info *info_out);
+
+/* The nameless file of a finished SESSION_PPROF, for the caller to close; -1 when there is none. */
+int recording_take_file(struct recording *recording, uint64_t id);
+
+/*
+ * Writes what the ring holds: to trace.out, or to a nameless file in *fd_out for the caller to close when fd_out is
+ * not NULL. Results as recording_start().
+ */
+int recording_snapshot(
+	struct recording *recording, int *fd_out, struct recording_info *info_out, char **why_out);
+
+void recording_status(struct recording *recording, struct recording_status *status_out);
+
+/* The session daemon is gone: nothing more can be recorded. */
+void recording_daemon_died(struct recording *recording);
