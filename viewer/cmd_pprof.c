@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* trace-view pprof: a profile derived from a trace, for `go tool pprof` and everything else that reads it. */
+#include "viewer/cmd.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "viewer/derive.h"
+
+#define KEY_MAX_SIZE 256
+
+struct arguments {
+	const char *file, *output, *type;
+	uint64_t max_size;
+};
+
+static const struct argp_option options[] = {
+	{ "type", 't', "TYPE", 0, "Which profile, see below", 0 },
+	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
+	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case 't':
+		arguments->type = arg;
+		return 0;
+	case 'o':
+		arguments->output = arg;
+		return 0;
+	case KEY_MAX_SIZE:
+		arguments->max_size = cmd_parse_size(arg);
+		if (!arguments->max_size)
+			argp_error(state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (arguments->file)
+			argp_error(state, "one trace at a time: '%s' is too much", arg);
+		arguments->file = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!arguments->type)
+			argp_error(state, "choose a profile with --type, such as --type=sync");
+		if (!arguments->file)
+			argp_error(state, "name a trace, such as trace.out");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Puts the table of derivations before the examples. */
+static char *help_filter(int key, const char *text, void *input)
+{
+	GString *out;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	out = g_string_new("Types:\n");
+	for (size_t i = 0; derivations[i]; i++)
+		g_string_append_printf(
+			out, "  %-8s %s\n", derivations[i]->name, derivations[i]->about);
+	g_string_append_printf(out, "\n%s", text ? text : "");
+	return g_string_free(out, FALSE); /* argp frees it; GLib allocates with malloc */
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "TRACE",
+	.doc = "Writes a pprof profile (gzip-compressed protobuf) derived from a trace."
+	       "\vExamples:\n"
+	       "  trace-view pprof --type=sync trace.out > sync.pb.gz && go tool pprof -top sync.pb.gz\n"
+	       "  trace-view pprof --type=syscall -o syscall.pb.gz trace.out\n"
+	       "  trace-view -pprof=net trace.out > net.pb.gz\n",
+	.help_filter = help_filter,
+};
+
+static int write_profile(const struct profile *profile, const char *path)
+{
+	g_autoptr(GByteArray) bytes = profile_pack(profile);
+	FILE *out = path ? fopen(path, "we") : stdout;
+	int status;
+
+	if (!out) {
+		fprintf(stderr, "trace-view: cannot open %s: %s\n", path, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	fwrite(bytes->data, 1, bytes->len, out);
+	status = cmd_finish_output(out, path ? path : "the standard output");
+	if (path && fclose(out) != 0 && status == EXIT_SUCCESS) {
+		fprintf(stderr, "trace-view: cannot write %s: %s\n", path, strerror(errno));
+		status = EXIT_FAILURE;
+	}
+	return status;
+}
+
+int cmd_pprof(int argc, char **argv)
+{
+	struct arguments arguments = { .max_size = UNPACK_MAX_SIZE_DEFAULT };
+	GError *error = NULL;
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	const struct derivation *type = derive_find(arguments.type);
+	if (!type) {
+		fprintf(stderr, "unknown pprof type %s\n", arguments.type);
+		return EXIT_FAILURE;
+	}
+	if (!arguments.output && isatty(STDOUT_FILENO)) {
+		fprintf(stderr,
+			"trace-view: a profile is binary; send it to a file (> %s.pb.gz) or name one "
+			"with -o\n",
+			type->name);
+		return EXIT_FAILURE;
+	}
+	struct trace *trace = trace_open(arguments.file, arguments.max_size, &error);
+	if (!trace)
+		return cmd_fail(error);
+	struct derive *derive = derive_new(type);
+	struct trace_pass pass = derive_pass(derive);
+	if (!trace_run(trace, &pass, 1, &error)) {
+		status = cmd_fail(error);
+	} else {
+		struct profile *profile = derive_profile(derive, trace);
+		cmd_print_notes(trace);
+		status = write_profile(profile, arguments.output);
+		profile_free(profile);
+	}
+	derive_free(derive);
+	trace_free(trace);
+	return status;
+}

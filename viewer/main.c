@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* trace-view: picks the subcommand, and makes sure that the temporary folder goes when a signal comes. */
+#include "viewer/cmd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <argp.h>
+
+const struct command commands[] = {
+	{ "summary", "what was recorded, at a glance (text or --json)", cmd_summary },
+	{ "pprof", "a pprof profile: --type=sync|syscall|net|alloc", cmd_pprof },
+	{ "dump", "one event per line, for grep", cmd_dump },
+	{ NULL, NULL, NULL },
+};
+
+const char *argp_program_version = "trace-view " FLIGHTREC_VERSION;
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "Usage: trace-view [COMMAND] [OPTION...] TRACE\n"
+		     "Shows what trace-record recorded. TRACE is a trace.out, or the folder it was unpacked to.\n"
+		     "\nCommands:\n");
+	for (size_t i = 0; commands[i].name; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].about);
+	fprintf(out, "\nWithout a command: summary. trace-view -pprof=TYPE TRACE is short for pprof.\n"
+		     "trace-view COMMAND --help lists a command's options.\n"
+		     "Exit status: 0 success, 1 failure, 2 usage.\n"
+		     "\nExamples:\n"
+		     "  trace-view trace.out\n"
+		     "  trace-view -pprof=sync trace.out > sync.pb.gz && go tool pprof -top sync.pb.gz\n"
+		     "  trace-view dump --event=wait trace.out | grep kind=mutex\n");
+}
+
+uint64_t cmd_parse_size(const char *text)
+{
+	static const char suffixes[] = "KMGT";
+	char *end;
+	uint64_t n, factor = 1;
+
+	if (*text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno)
+		return 0;
+	const char *suffix = *end ? strchr(suffixes, g_ascii_toupper(*end)) : NULL;
+	if (suffix) {
+		factor = UINT64_C(1) << 10 * (suffix - suffixes + 1);
+		end++;
+		if (g_ascii_strcasecmp(end, "iB") == 0)
+			end += 2;
+	}
+	if (g_ascii_strcasecmp(end, "B") == 0)
+		end++;
+	if (*end || n > UINT64_MAX / factor)
+		return 0;
+	return n * factor;
+}
+
+int cmd_fail(GError *error)
+{
+	int is_interrupted = g_error_matches(error, VIEW_ERROR, VIEW_ERROR_INTERRUPTED);
+
+	if (!is_interrupted)
+		fprintf(stderr, "trace-view: %s\n", error->message);
+	g_error_free(error);
+	return is_interrupted ? 130 : EXIT_FAILURE;
+}
+
+void cmd_print_notes(const struct trace *trace)
+{
+	for (guint i = 0; i < trace->notes->len; i++)
+		fprintf(stderr, "trace-view: %s\n", (const char *)trace->notes->pdata[i]);
+}
+
+int cmd_finish_output(FILE *out, const char *name)
+{
+	errno = 0;
+	if (fflush(out) == 0 && !ferror(out))
+		return EXIT_SUCCESS;
+	if (errno == EPIPE || errno == 0) /* 0: the failure came earlier, at a write to a closed pipe */
+		return EXIT_SUCCESS;
+	fprintf(stderr, "trace-view: cannot write to %s: %s\n", name, strerror(errno));
+	return EXIT_FAILURE;
+}
+
+/* The first signal asks; the next one of its kind has its usual effect. */
+static void on_signal(int number)
+{
+	(void)number;
+	unpack_interrupt();
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+		struct sigaction old;
+		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	}
+	/* Writes report a closed pipe instead, so that the folder is removed. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	g_autofree char *name = g_strdup_printf("trace-view %s", command->name);
+
+	/* argp prints program_invocation_name in its messages. */
+	program_invocation_name = name;
+	argv[0] = name;
+	int status = command->run(argc, argv);
+	program_invocation_name = (char *)"trace-view";
+	return status;
+}
+
+/* `-pprof=sync FILE`, as in `go tool trace`: becomes `pprof --type=sync FILE`. */
+static int run_go_habit(int argc, char **argv)
+{
+	const char *value = strchr(argv[1], '=') + 1;
+	g_autofree char *type = g_strdup_printf("--type=%s", value);
+
+	argv[1] = type;
+	return run_command(&commands[1], argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	argp_err_exit_status = EXIT_USAGE;
+	catch_signals();
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return EXIT_SUCCESS;
+	}
+	for (size_t i = 0; commands[i].name; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return run_command(&commands[i], argc - 1, argv + 1);
+	if (g_str_has_prefix(argv[1], "-pprof=") || g_str_has_prefix(argv[1], "--pprof="))
+		return run_go_habit(argc, argv);
+	if (argv[1][0] != '-' && !strpbrk(argv[1], "./") && access(argv[1], F_OK) != 0) {
+		fprintf(stderr,
+			"trace-view: '%s' is neither a command nor a file; trace-view --help lists the "
+			"commands\n",
+			argv[1]);
+		return EXIT_USAGE;
+	}
+	return run_command(&commands[0], argc, argv);
+}

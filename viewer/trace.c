@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening reads the state trace alone, so that every definition is known before the first event, whatever
+ * times they carry; running reads the event streams, merged. Events may name processes and threads that
+ * the state trace does not have (a blackbox was lost): they are made up, marked as not defined, and shown.
+ */
+#include "viewer/trace.h"
+
+#include <string.h>
+
+#include "proto/schema.h"
+
+/* A thread's slot may be stamped a moment after its first event; a tid is not reused that fast. */
+#define START_SLACK_NS 1000000
+
+struct trace *trace_new(void)
+{
+	struct trace *trace = g_new0(struct trace, 1);
+
+	trace->strings = strings_new();
+	stacks_init(&trace->stacks, trace->strings);
+	trace->processes = g_array_new(FALSE, FALSE, sizeof(struct process));
+	trace->threads = g_array_new(FALSE, FALSE, sizeof(struct thread));
+	trace->totals = g_array_new(FALSE, FALSE, sizeof(struct call_total));
+	trace->lives = g_array_new(FALSE, FALSE, sizeof(struct live));
+	trace->counters = g_array_new(FALSE, FALSE, sizeof(struct counter));
+	trace->env = g_array_new(FALSE, FALSE, sizeof(struct pair));
+	trace->receipt = g_array_new(FALSE, FALSE, sizeof(struct pair));
+	trace->notes = g_ptr_array_new_with_free_func(g_free);
+	source_report_init(&trace->report);
+	return trace;
+}
+
+void trace_free(struct trace *trace)
+{
+	if (!trace)
+		return;
+	GArray *arrays[] = { trace->processes, trace->threads, trace->totals, trace->lives,
+		trace->counters, trace->env, trace->receipt };
+	for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
+		g_array_free(arrays[i], TRUE);
+	idmap_fini(&trace->by_proc);
+	idmap_fini(&trace->by_tid);
+	idmap_fini(&trace->fds);
+	g_ptr_array_free(trace->notes, TRUE);
+	source_report_fini(&trace->report);
+	unpack_fini(&trace->files);
+	stacks_fini(&trace->stacks);
+	strings_free(trace->strings);
+	g_free(trace);
+}
+
+static uint32_t find_process(struct trace *trace, uint32_t proc)
+{
+	uint32_t index = idmap_get(&trace->by_proc, proc, 0);
+
+	if (index == IDMAP_NONE) {
+		struct process process = { .proc = proc };
+		index = trace->processes->len;
+		g_array_append_val(trace->processes, process);
+		idmap_set(&trace->by_proc, proc, 0, index);
+	}
+	return index;
+}
+
+/* Puts a thread into the chain of its tid, in order of start. */
+static uint32_t add_thread(struct trace *trace, struct thread thread)
+{
+	uint32_t proc = trace_process(trace, thread.process)->proc;
+	uint32_t index = trace->threads->len;
+	uint32_t first = idmap_get(&trace->by_tid, proc, thread.tid);
+
+	if (first == IDMAP_NONE || trace_thread(trace, first)->start_ns > thread.start_ns) {
+		thread.next = first == IDMAP_NONE ? THREAD_NONE : first;
+		g_array_append_val(trace->threads, thread);
+		idmap_set(&trace->by_tid, proc, thread.tid, index);
+		return index;
+	}
+	uint32_t before = first;
+	for (;;) {
+		uint32_t next = trace_thread(trace, before)->next;
+		if (next == THREAD_NONE || trace_thread(trace, next)->start_ns > thread.start_ns)
+			break;
+		before = next;
+	}
+	thread.next = trace_thread(trace, before)->next;
+	g_array_append_val(trace->threads, thread);
+	trace_thread(trace, before)->next = index;
+	return index;
+}
+
+uint32_t trace_find_thread(
+	const struct trace *trace, uint32_t process, uint32_t tid, uint64_t time_ns)
+{
+	uint32_t index = idmap_get(&trace->by_tid, trace_process(trace, process)->proc, tid);
+
+	if (index == IDMAP_NONE)
+		return THREAD_NONE;
+	for (;;) {
+		uint32_t next = trace_thread(trace, index)->next;
+		if (next == THREAD_NONE ||
+			trace_thread(trace, next)->start_ns > time_ns + START_SLACK_NS)
+			return index;
+		index = next;
+	}
+}
+
+static void define_process(struct trace *trace, const struct event *event)
+{
+	struct process *process = trace_process(trace, find_process(trace, event->proc));
+
+	process->is_defined = 1;
+	process->pid = event->def_process.pid;
+	process->ppid = event->def_process.ppid;
+	process->parent_proc = event->def_process.parent_proc;
+	process->uid = event->def_process.uid;
+	process->start_ns = event->def_process.start;
+	process->end_ns = event->def_process.end;
+	process->state = event->def_process.state;
+	process->exe = strings_add(trace->strings, event->def_process.exe);
+	process->command = strings_add(trace->strings, event->def_process.command);
+}
+
+static void define_thread(struct trace *trace, const struct event *event)
+{
+	struct thread thread = {
+		.start_ns = event->def_thread.start,
+		.end_ns = event->def_thread.end,
+		.start_routine = event->def_thread.start_routine,
+		.since_ns = event->def_thread.since,
+		.obj = event->def_thread.obj,
+		.task = event->def_thread.task,
+		.cpu_ns = event->def_thread.cpu,
+		.process = find_process(trace, event->proc),
+		.tid = event->tid,
+		.creator = event->def_thread.creator,
+		.name = strings_add(trace->strings, event->def_thread.name),
+		.labels = strings_add(trace->strings, event->def_thread.labels),
+		.state = event->def_thread.state,
+		.call = event->def_thread.call,
+		.holder = event->def_thread.holder,
+		.fd = event->def_thread.fd,
+		/* Ids until trace_defined(), when the stacks are all known. */
+		.stack = event->stack,
+		.creator_stack = event->def_thread.creator_stack,
+		.is_defined = 1,
+	};
+
+	add_thread(trace, thread);
+}
+
+static void add_pair(struct trace *trace, GArray *pairs, const struct event *event)
+{
+	struct pair pair = {
+		strings_add(trace->strings, event->pair.key),
+		strings_add(trace->strings, event->pair.value),
+	};
+
+	g_array_append_val(pairs, pair);
+}
+
+static void define_call_total(struct trace *trace, const struct event *event)
+{
+	struct call_total total = {
+		.n = event->def_call_total.n,
+		.n_short = event->def_call_total.n_short,
+		.dur_ns = event->def_call_total.dur,
+		.short_ns = event->def_call_total.short_ns,
+		.bytes = event->def_call_total.bytes,
+		.process = find_process(trace, event->proc),
+		.call = event->def_call_total.call,
+	};
+
+	g_array_append_val(trace->totals, total);
+}
+
+void trace_define(struct trace *trace, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_DEF_ENV:
+		add_pair(trace, trace->env, event);
+		break;
+	case EVENT_DEF_RECEIPT:
+		add_pair(trace, trace->receipt, event);
+		break;
+	case EVENT_DEF_PROCESS:
+		define_process(trace, event);
+		break;
+	case EVENT_DEF_MODULE:
+		stacks_add_module(&trace->stacks, event);
+		break;
+	case EVENT_DEF_THREAD:
+		define_thread(trace, event);
+		break;
+	case EVENT_DEF_CALL_TOTAL:
+		define_call_total(trace, event);
+		break;
+	case EVENT_DEF_COUNTER: {
+		struct counter counter = { event->def_counter.value, find_process(trace, event->proc),
+			strings_add(trace->strings, event->def_counter.name) };
+		g_array_append_val(trace->counters, counter);
+		if (g_str_equal(event->def_counter.name, "live_overflow"))
+			trace_process(trace, counter.process)->n_live_overflow =
+				(uint32_t)MIN(counter.value, UINT32_MAX);
+		break;
+	}
+	case EVENT_DEF_FD:
+		idmap_set(&trace->fds, event->proc, (uint32_t)event->def_fd.fd,
+			strings_add(trace->strings, event->def_fd.target));
+		break;
+	case EVENT_DEF_LIVE: {
+		struct live live = { event->def_live.addr, event->def_live.size,
+			event->def_live.time, find_process(trace, event->proc), event->stack,
+			event->tid };
+		g_array_append_val(trace->lives, live);
+		break;
+	}
+	case EVENT_DEF_STACK:
+		stacks_add_stack(&trace->stacks, event);
+		break;
+	case EVENT_DEF_SYMBOL:
+		stacks_add_symbol(&trace->stacks, event);
+		break;
+	default:
+		break;
+	}
+}
+
+static const char *find_pair(const struct trace *trace, const GArray *pairs, const char *key)
+{
+	for (guint i = 0; i < pairs->len; i++) {
+		const struct pair *pair = &g_array_index(pairs, struct pair, i);
+		if (g_str_equal(strings_get(trace->strings, pair->key), key))
+			return strings_get(trace->strings, pair->value);
+	}
+	return NULL;
+}
+
+const char *trace_env(const struct trace *trace, const char *key)
+{
+	return find_pair(trace, trace->env, key);
+}
+
+const char *trace_receipt(const struct trace *trace, const char *key)
+{
+	return find_pair(trace, trace->receipt, key);
+}
+
+static uint64_t receipt_number(const struct trace *trace, const char *key)
+{
+	const char *text = trace_receipt(trace, key);
+
+	return text ? g_ascii_strtoull(text, NULL, 10) : 0;
+}
+
+void trace_defined(struct trace *trace)
+{
+	stacks_resolve(&trace->stacks);
+	for (guint i = 0; i < trace->threads->len; i++) {
+		struct thread *thread = trace_thread(trace, i);
+		thread->stack = trace_stack(trace, thread->process, thread->stack);
+		thread->creator_stack = trace_stack(trace, thread->process, thread->creator_stack);
+	}
+	for (guint i = 0; i < trace->lives->len; i++) {
+		struct live *live = &g_array_index(trace->lives, struct live, i);
+		live->stack = trace_stack(trace, live->process, live->stack);
+	}
+	trace->begin_ns = receipt_number(trace, "window.begin_ns");
+	trace->end_ns = receipt_number(trace, "window.end_ns");
+	if (trace->end_ns < trace->begin_ns)
+		trace->end_ns = 0;
+}
+
+/* Brings the tables up to date with an event that itself defines something. */
+static void learn(struct trace *trace, const struct event *event, uint32_t process_index,
+	struct thread *thread)
+{
+	struct process *process = trace_process(trace, process_index);
+
+	switch (event->kind) {
+	case EVENT_START:
+		if (!thread->is_defined) {
+			thread->start_ns = event->time_ns;
+			thread->creator = event->start.creator;
+			thread->start_routine = event->start.start_routine;
+			thread->name = strings_add(trace->strings, event->start.name);
+		}
+		break;
+	case EVENT_NAME:
+		if (!thread->is_defined)
+			thread->name = strings_add(trace->strings, event->name.name);
+		break;
+	case EVENT_EXIT:
+		thread->is_exited = 1;
+		if (!thread->end_ns)
+			thread->end_ns = event->time_ns;
+		break;
+	case EVENT_PROCESS:
+		if (!process->is_defined) {
+			process->pid = event->process.pid;
+			process->ppid = event->process.ppid;
+			process->parent_proc = event->process.parent_proc;
+			process->start_ns = event->time_ns;
+			process->exe = strings_add(trace->strings, event->process.exe);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static uint32_t event_thread(struct trace *trace, const struct event *event, uint32_t process)
+{
+	uint32_t index = trace_find_thread(trace, process, event->tid, event->time_ns);
+
+	if (index != THREAD_NONE) {
+		const struct thread *thread = trace_thread(trace, index);
+		if (thread->is_defined || !thread->is_exited || event->kind != EVENT_START)
+			return index;
+	}
+	struct thread thread = { .process = process, .tid = event->tid, .cpu_ns = -1, .fd = -1 };
+	if (event->kind == EVENT_START)
+		thread.start_ns = event->time_ns;
+	return add_thread(trace, thread);
+}
+
+static uint64_t event_dur(const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_WAIT:
+		return event->wait.dur;
+	case EVENT_CALL:
+	case EVENT_PATH:
+		return event->call.dur;
+	case EVENT_REGION_END:
+		return event->region.dur;
+	default:
+		return 0;
+	}
+}
+
+int trace_feed(struct trace *trace, const struct event *event, const struct trace_pass *passes,
+	size_t n_passes)
+{
+	struct trace_event at = { .event = event };
+	uint64_t dur = event_dur(event), end = event->time_ns;
+	int is_outside = 0, is_enough = 0;
+
+	if (event->kind >= EVENT_FIRST_DEF)
+		return 0;
+	at.process = find_process(trace, event->proc);
+	at.thread = event_thread(trace, event, at.process);
+	learn(trace, event, at.process, trace_thread(trace, at.thread));
+	if (!trace->first_ns)
+		trace->first_ns = end;
+	trace->last_ns = end;
+	if (!trace->begin_ns)
+		trace->begin_ns = end > dur ? end - dur : 0;
+	at.begin_ns = end > dur ? end - dur : 0;
+	is_outside = end < trace->begin_ns || (trace->end_ns && at.begin_ns > trace->end_ns);
+	at.begin_ns = MAX(at.begin_ns, trace->begin_ns);
+	if (trace->end_ns)
+		end = MIN(end, trace->end_ns);
+	at.dur_ns = end > at.begin_ns ? end - at.begin_ns : 0;
+	trace->n_outside += is_outside;
+	trace->n_events += !is_outside;
+	for (size_t i = 0; i < n_passes; i++)
+		if (!is_outside || passes[i].is_unclipped)
+			is_enough |= passes[i].event(passes[i].self, trace, &at);
+	return is_enough;
+}
+
+static int define_event(void *user, const struct event *event)
+{
+	trace_define(user, event);
+	return unpack_is_interrupted();
+}
+
+static void take_notes(struct trace *trace, GPtrArray *notes)
+{
+	for (guint i = 0; i < notes->len; i++)
+		g_ptr_array_add(trace->notes, g_strdup(notes->pdata[i]));
+	g_ptr_array_set_size(notes, 0);
+}
+
+struct trace *trace_open(const char *path, uint64_t max_size, GError **error)
+{
+	struct trace *trace = trace_new();
+	const char *const *state;
+	int ret = 0;
+
+	if (!unpack_open(path, max_size, &trace->files, error))
+		goto fail;
+	state = (const char *const *)&trace->files.state;
+	if (trace->files.state)
+		ret = source_read(state, 1, define_event, trace, &trace->report);
+	take_notes(trace, trace->files.notes);
+	if (ret < 0) {
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_SYSTEM, "%s cannot be read: %s", path,
+			(char *)g_ptr_array_index(trace->report.notes, 0));
+		goto fail;
+	}
+	if (trace->files.state && trace->report.n_events == 0 && trace->files.events->len == 0) {
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT, "%s holds nothing that can be read: %s",
+			path,
+			trace->report.notes->len ? (char *)trace->report.notes->pdata[0] :
+						   "its state trace is empty");
+		goto fail;
+	}
+	take_notes(trace, trace->report.notes);
+	trace_defined(trace);
+	return trace;
+fail:
+	trace_free(trace);
+	return NULL;
+}
+
+struct run {
+	struct trace *trace;
+	const struct trace_pass *passes;
+	size_t n_passes;
+};
+
+static int run_event(void *user, const struct event *event)
+{
+	struct run *run = user;
+
+	return trace_feed(run->trace, event, run->passes, run->n_passes) || unpack_is_interrupted();
+}
+
+gboolean trace_run(
+	struct trace *trace, const struct trace_pass *passes, size_t n_passes, GError **error)
+{
+	struct run run = { trace, passes, n_passes };
+	int ret;
+
+	source_report_fini(&trace->report);
+	source_report_init(&trace->report);
+	if (trace->files.events->len == 0)
+		return TRUE;
+	ret = source_read((const char *const *)trace->files.events->pdata,
+		trace->files.events->len, run_event, &run, &trace->report);
+	if (unpack_is_interrupted()) {
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INTERRUPTED, "interrupted");
+		return FALSE;
+	}
+	if (ret < 0) {
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_SYSTEM, "%s",
+			(char *)g_ptr_array_index(trace->report.notes, 0));
+		return FALSE;
+	}
+	take_notes(trace, trace->report.notes);
+	if (trace->n_outside)
+		g_ptr_array_add(trace->notes,
+			g_strdup_printf("%" G_GUINT64_FORMAT
+					" events outside the window are left out",
+				trace->n_outside));
+	if (!trace->end_ns)
+		trace->end_ns = trace->last_ns;
+	return TRUE;
+}
+
+const char *trace_process_name(const struct trace *trace, uint32_t process)
+{
+	const char *exe = strings_get(trace->strings, trace_process(trace, process)->exe);
+	const char *slash = strrchr(exe, '/');
+
+	if (slash && slash[1])
+		return slash + 1;
+	return *exe ? exe : "unknown";
+}
+
+const char *trace_thread_name(const struct trace *trace, uint32_t index)
+{
+	const struct thread *thread = trace_thread(trace, index);
+	const char *name = strings_get(trace->strings, thread->name);
+
+	return *name ? name : trace_process_name(trace, thread->process);
+}
