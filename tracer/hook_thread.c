@@ -7,12 +7,9 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "tracer/call.h"
-#include "tracer/hook_thread.h"
-#include "tracer/sys.h"
 
 /* What the creator leaves for the new thread. Freed by it as its first act. */
 struct start {
@@ -25,26 +22,19 @@ struct start {
 	char labels[sizeof(((struct fr_slot *)0)->labels)];
 };
 
-#define N_STARTS 1024 /* threads between their creation and their first act */
-static struct start *starts;
-
-int hook_thread_init(void)
-{
-	long ret = sys(SYS_mmap, NULL, sizeof(*starts) * N_STARTS, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (ret < 0 && ret > -4096)
-		return (int)ret;
-	starts = (struct start *)ret;
-	return 0;
-}
+/*
+ * Threads between their creation and their first act. Not mapped in the constructor: liblttng-ust's runs before
+ * ours, and its threads must be known as such. When all are in use a thread attaches at its first hook.
+ */
+#define N_STARTS 512
+static struct start starts[N_STARTS];
 
 static struct start *start_take(void)
 {
 	static uint32_t hand;
 	uint32_t n;
 
-	for (n = 0; starts && n < N_STARTS; n++) {
+	for (n = 0; n < N_STARTS; n++) {
 		struct start *start =
 			&starts[__atomic_fetch_add(&hand, 1, __ATOMIC_RELAXED) % N_STARTS];
 		uint32_t unused = 0;

@@ -16,7 +16,6 @@
 
 #include "tracer/blackbox.h"
 #include "tracer/events_thread.h"
-#include "tracer/hook_thread.h"
 #include "tracer/internal.h"
 #include "tracer/live.h"
 #include "tracer/lttng_fd.h"
@@ -200,7 +199,7 @@ static __attribute__((constructor)) void start(void)
 	}
 	memcpy(rundir, dir, strlen(dir) + 1);
 	fr_self.busy = 1;
-	if (map_control(why, sizeof(why)) < 0 || hook_thread_init() < 0 ||
+	if (map_control(why, sizeof(why)) < 0 ||
 		set_up(0, why, sizeof(why)) < 0)
 		complain(why);
 	fr_self.busy = 0;
