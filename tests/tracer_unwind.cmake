@@ -21,6 +21,7 @@ target_link_libraries(unwind_lazy PRIVATE fr_flags unwind_plugin_a -Wl,-z,lazy)
 
 fr_unit_test(test_unwind SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads ${CMAKE_DL_LIBS})
 add_dependencies(test_unwind unwind_plugin_a unwind_plugin_b unwind_lazy)
+fr_unit_test(test_unwind_step SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads -Wl,-z,lazy)
 # Later than fr_flags: without frame pointers, as distributions build programs.
 set_source_files_properties(unit/test_unwind.c unit/test_unwind_step.c unit/unwind_plugin.c unit/unwind_lazy.c
   PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")

@@ -26,7 +26,7 @@
 /* An ELF file with its segments where its addresses say, from `image` on. */
 struct binary {
 	Elf *elf;	/* owned */
-	Dwarf_CFI *cfi; /* owned by elf */
+	Dwarf_CFI *cfi; /* owned */
 	uint8_t *image; /* owned mapping; address 0 of the file */
 	size_t image_size;
 	int fd;
@@ -90,6 +90,8 @@ static void binary_close(struct binary *binary)
 {
 	if (binary->image)
 		munmap(binary->image, binary->image_size);
+	if (binary->cfi)
+		dwarf_cfi_end(binary->cfi);
 	elf_end(binary->elf);
 	close(binary->fd);
 }
