@@ -190,40 +190,61 @@ static bool wait_gone(pid_t pid, unsigned ms)
 	}
 }
 
-/* Its consumer, which a daemon that ends in order takes along; 0: none. Any of its threads may have forked it. */
-static pid_t consumer_of(pid_t pid)
+/*
+ * Its children, the consumer and a helper, which a daemon that ends in order takes along: a GArray of pid_t. Any
+ * of its threads may have forked them.
+ */
+static GArray *children_of(pid_t pid)
 {
+	GArray *children = g_array_new(FALSE, FALSE, sizeof(pid_t));
 	g_autofree char *tasks = g_strdup_printf("/proc/%d/task", (int)pid);
 	DIR *dir = opendir(tasks);
 	struct dirent *entry;
-	pid_t consumer = 0;
 
-	while (dir && consumer == 0 && (entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		g_autofree char *path = g_strdup_printf("%s/%s/children", tasks, entry->d_name);
 		g_autofree char *text = NULL;
+		g_auto(GStrv) words = NULL;
 
-		if (entry->d_name[0] != '.' && g_file_get_contents(path, &text, NULL, NULL))
-			consumer = (pid_t)strtol(text, NULL, 10);
+		if (entry->d_name[0] == '.' || !g_file_get_contents(path, &text, NULL, NULL))
+			continue;
+		words = g_strsplit(text, " ", -1);
+		for (size_t i = 0; words[i]; i++) {
+			pid_t child = (pid_t)strtol(words[i], NULL, 10);
+
+			if (child > 0)
+				g_array_append_val(children, child);
+		}
 	}
 	if (dir)
 		closedir(dir);
-	return consumer;
+	return children;
+}
+
+/* Waits for processes that are not our children; those that do not go are killed. */
+static void end_all(const GArray *pids)
+{
+	for (guint i = 0; i < pids->len; i++) {
+		pid_t pid = g_array_index(pids, pid_t, i);
+
+		for (unsigned ms = 0; ms < KILL_MS && kill(pid, 0) == 0; ms++)
+			g_usleep(1000);
+		kill(pid, SIGKILL);
+	}
 }
 
 void daemon_stop(struct daemon *daemon)
 {
 	if (daemon->pid > 0) {
-		pid_t consumer = consumer_of(daemon->pid);
+		GArray *children = children_of(daemon->pid);
 
 		kill(daemon->pid, SIGTERM);
 		if (!wait_gone(daemon->pid, STOP_MS)) {
-			if (consumer > 0)
-				kill(consumer, SIGKILL);
 			kill(daemon->pid, SIGKILL);
 			wait_gone(daemon->pid, KILL_MS);
 		}
-		for (unsigned i = 0; consumer > 0 && i < KILL_MS && kill(consumer, 0) == 0; i++)
-			g_usleep(1000);
+		end_all(children);
+		g_array_unref(children);
 	}
 	wait_shm_remove(&daemon->wait_shm);
 	g_clear_pointer(&daemon->log_path, g_free);

@@ -23,6 +23,8 @@
 /* Programs write to a full sub-buffer's reader only by timer: no system call inside a tracepoint. */
 #define RING_READ_TIMER_US 1000000u
 #define RUN_READ_TIMER_US 200000u
+#define PENDING_STEP_MS 10
+#define MAX_PENDING_MS 10000
 
 enum call_kind {
 	CALL_WAIT_DAEMON,
@@ -194,6 +196,25 @@ static int probe_dir(const char *dir)
 	return rmdir(path) < 0 ? -errno : 0;
 }
 
+/*
+ * As lttng_stop_tracing(), which looks every 200 ms whether the data is on disk: short programs would wait for nothing
+ * else. data_pending is for stopped sessions only; on others it kills the daemon (2.13.9).
+ */
+static int stop_session(const char *session)
+{
+	int rc = lttng_stop_tracing_no_wait(session);
+
+	if (rc < 0)
+		return rc == -LTTNG_ERR_TRACE_ALREADY_STOPPED ? 0 : rc;
+	for (unsigned ms = 0; ms < MAX_PENDING_MS; ms += PENDING_STEP_MS) {
+		rc = lttng_data_pending(session);
+		if (rc <= 0)
+			return rc;
+		g_usleep(PENDING_STEP_MS * 1000);
+	}
+	return -LTTNG_ERR_UST_STOP_FAIL;
+}
+
 static int run_call(const struct call *call)
 {
 	int rc;
@@ -207,8 +228,7 @@ static int run_call(const struct call *call)
 		rc = lttng_start_tracing(call->session);
 		return rc < 0 && rc != -LTTNG_ERR_TRACE_ALREADY_STARTED ? rc : 0;
 	case CALL_STOP:
-		rc = lttng_stop_tracing(call->session);
-		return rc < 0 && rc != -LTTNG_ERR_TRACE_ALREADY_STOPPED ? rc : 0;
+		return stop_session(call->session);
 	case CALL_DESTROY:
 		rc = lttng_destroy_session_no_wait(call->session);
 		return rc < 0 ? rc : 0;

@@ -32,8 +32,8 @@ void reply_error(
 	struct http_request *request, unsigned status, const char *code, const char *sentence)
 {
 	reply_json(request, status,
-		json_pack("{s:s, s:s, s:b, s:n}", "errorCode", code, "msg", sentence, "error", 1,
-			"data"));
+		json_pack("{s:s, s:o, s:b, s:n}", "errorCode", code, "msg", reply_string(sentence),
+			"error", 1, "data"));
 }
 
 static const struct {
@@ -81,6 +81,13 @@ char *reply_time(int64_t real_ns)
 	return g_strdup_printf("%s.%03dZ", stamp, (int)(real_ns / 1000000 % 1000));
 }
 
+json_t *reply_string(const char *text)
+{
+	g_autofree char *valid = g_utf8_make_valid(text, -1);
+
+	return json_string(valid);
+}
+
 static void set_duration(json_t *object, const char *key, uint64_t ns)
 {
 	char text[64];
@@ -100,7 +107,7 @@ json_t *reply_info(const struct recording_info *info)
 	if (!info->is_snapshot)
 		json_object_set_new(object, "id", json_integer((json_int_t)info->id));
 	/* No file: it is the body of a reply, or it could not be written. */
-	json_object_set_new(object, "file", info->file[0] ? json_string(info->file) : json_null());
+	json_object_set_new(object, "file", info->file[0] ? reply_string(info->file) : json_null());
 	json_object_set_new(object, "started_at", json_string(begin));
 	if (info->duration_ns) {
 		g_autofree char *end = reply_time(info->begin_real_ns + (int64_t)info->duration_ns);
@@ -122,6 +129,6 @@ json_t *reply_info(const struct recording_info *info)
 	json_object_set_new(object, "lost",
 		json_pack("{s:I, s:I}", "events", (json_int_t)info->lost_events, "packets",
 			(json_int_t)info->lost_packets));
-	json_object_set_new(object, "error", json_string(info->error));
+	json_object_set_new(object, "error", reply_string(info->error));
 	return object;
 }

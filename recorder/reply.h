@@ -28,5 +28,8 @@ unsigned reply_status_of(int error);
 /* 2024-01-31T23:59:59.123Z for ns since 1970, to g_free(). */
 char *reply_time(int64_t real_ns);
 
+/* A JSON string; bytes that are no UTF-8, which names of files may have, are replaced. */
+json_t *reply_string(const char *text);
+
 /* The JSON object for one recording or snapshot. */
 json_t *reply_info(const struct recording_info *info);

@@ -40,10 +40,10 @@ static json_t *program_json(const struct routes_context *context, const struct b
 	pid_t pid = atomic_load(&context->pid);
 	g_autofree char *start = reply_time(context->start_real_ns);
 
-	return json_pack("{s:i, s:s, s:s, s:i, s:i, s:i, s:i}", "pid", (int)pid, "command",
-		context->command, "started_at", start, "threads", (int)count_threads(pid),
-		"processes_traced", (int)sum->n_processes, "processes_alive", (int)sum->n_alive,
-		"threads_traced", (int)sum->n_threads);
+	return json_pack("{s:i, s:o, s:s, s:i, s:i, s:i, s:i}", "pid", (int)pid, "command",
+		reply_string(context->command), "started_at", start, "threads",
+		(int)count_threads(pid), "processes_traced", (int)sum->n_processes,
+		"processes_alive", (int)sum->n_alive, "threads_traced", (int)sum->n_threads);
 }
 
 static json_t *ring_json(const struct recording_status *status)
@@ -99,8 +99,9 @@ void route_status(struct http_request *request, void *user)
 		data, "last", status->has_last ? reply_info(&status->last) : json_null());
 	json_object_set_new(data, "program", program_json(context, &sum));
 	json_object_set_new(
-		data, "untraced", status->untraced ? json_string(status->untraced) : json_null());
-	json_object_set_new(data, "note", context->note ? json_string(context->note) : json_null());
+		data, "untraced", status->untraced ? reply_string(status->untraced) : json_null());
+	json_object_set_new(
+		data, "note", context->note ? reply_string(context->note) : json_null());
 	json_object_set_new(data, "ring", ring_json(status));
 	json_object_set_new(data, "counters", counters);
 	json_object_set_new(

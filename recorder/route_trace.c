@@ -42,11 +42,6 @@ static bool read_duration(struct http_request *request, int64_t *ns_out)
 			"The duration must be above zero, got \"%s\"" EXPECTED, shown);
 	if (!sentence)
 		return true;
-	/* A query need not be UTF-8, JSON must be. */
-	if (!g_utf8_validate(sentence, -1, NULL)) {
-		g_free(sentence);
-		sentence = g_strdup("Invalid duration expression" EXPECTED);
-	}
 	reply_error(request, 400, "ILLEGAL_ARGUMENT", sentence);
 	return false;
 }

@@ -136,6 +136,14 @@ void store_file_discard(struct store_file *file)
 	file_free(file);
 }
 
+struct store_file store_file_take(struct store_file *file)
+{
+	struct store_file taken = *file;
+
+	*file = (struct store_file){ .fd = -1 };
+	return taken;
+}
+
 int store_file_detach(struct store_file *file)
 {
 	int fd = file->fd;

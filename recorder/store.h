@@ -42,6 +42,9 @@ int store_file_publish(struct store_file *file);
 /* Takes the file's name away and returns its descriptor, at offset 0, for the caller to send and close. */
 int store_file_detach(struct store_file *file);
 
+/* Hands the file over to the caller: `file` is empty afterwards. */
+struct store_file store_file_take(struct store_file *file);
+
 /* Removes the unfinished file. A struct with fd -1 is fine. */
 void store_file_discard(struct store_file *file);
 
