@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The stack walker and the stack table (tracer/unwind*, tracer/stack.*, proto/stack.h).
 set(FR_UNWIND_SOURCES
-  ${CMAKE_SOURCE_DIR}/tracer/unwind.c ${CMAKE_SOURCE_DIR}/tracer/unwind_cfi.c
+  ${CMAKE_SOURCE_DIR}/tracer/unwind.c ${CMAKE_SOURCE_DIR}/tracer/unwind_cache.c
+  ${CMAKE_SOURCE_DIR}/tracer/unwind_cfi.c
   ${CMAKE_SOURCE_DIR}/tracer/unwind_find.c ${CMAKE_SOURCE_DIR}/tracer/unwind_expr.c)
 
 fr_unit_test(test_stack SOURCES ${CMAKE_SOURCE_DIR}/tracer/stack.c LIBS Threads::Threads)
@@ -25,3 +26,15 @@ fr_unit_test(test_unwind_step SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads
 # Later than fr_flags: without frame pointers, as distributions build programs.
 set_source_files_properties(unit/test_unwind.c unit/test_unwind_step.c unit/unwind_plugin.c unit/unwind_lazy.c
   PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")
+
+# A benchmark, not a test: build and run bin/bench_unwind.
+foreach(variant without_fp with_fp)
+  add_library(bench_frames_${variant} OBJECT bench/bench_unwind_frames.c)
+  target_compile_definitions(bench_frames_${variant} PRIVATE FRAMES_RUN=frames_${variant})
+endforeach()
+target_compile_options(bench_frames_without_fp PRIVATE -O2 -fomit-frame-pointer)
+target_compile_options(bench_frames_with_fp PRIVATE -O2 -fno-omit-frame-pointer)
+add_executable(bench_unwind bench/bench_unwind.c ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack.c)
+target_include_directories(bench_unwind PRIVATE ${FR_TEST_LIB})
+target_link_libraries(bench_unwind PRIVATE fr_flags bench_frames_without_fp bench_frames_with_fp Threads::Threads
+  ${CMAKE_DL_LIBS})

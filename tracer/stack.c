@@ -155,17 +155,6 @@ static uint32_t overflow(void)
 	return FR_STACK_OVERFLOW;
 }
 
-static void count_new(unsigned flags)
-{
-	struct fr_counters *counters = &table.blackbox->counters;
-
-	count(&counters->stacks);
-	if (flags & FR_STACK_CUT)
-		count(&counters->stacks_cut);
-	if (flags & FR_STACK_BROKEN)
-		count(&counters->stacks_broken);
-}
-
 _Static_assert(sizeof(uintptr_t) == sizeof(uint64_t), "records hold 64-bit addresses");
 
 uint32_t stack_intern(const uintptr_t *frames, size_t n, unsigned flags)
@@ -198,7 +187,7 @@ uint32_t stack_intern(const uintptr_t *frames, size_t n, unsigned flags)
 			ours = hash >> 32 << 32 | id;
 			if (__atomic_compare_exchange_n(&table.index[entry], &word, ours, false,
 				    __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
-				count_new(flags);
+				count(&table.blackbox->counters.stacks);
 				return id;
 			}
 		}

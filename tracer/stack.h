@@ -19,8 +19,7 @@ void stack_init(struct fr_blackbox *blackbox, int (*commit)(uint64_t offset, uin
 /*
  * The id of this stack, inserted when new. FR_STACK_NONE for n == 0 and before stack_init(),
  * FR_STACK_OVERFLOW when the table is full or cannot grow (counted in counters.stacks_overflow).
- * Counts new stacks in counters.stacks, and those with FR_STACK_CUT and FR_STACK_BROKEN in stacks_cut and
- * stacks_broken. At most FR_STACK_MAX_FRAMES addresses are kept (then FR_STACK_CUT is added). errno is
- * kept by the caller. Context: hook | signal.
+ * Counts new stacks in counters.stacks. At most FR_STACK_MAX_FRAMES addresses are kept (then FR_STACK_CUT
+ * is added). Makes no call but commit(). Context: hook | signal.
  */
 uint32_t stack_intern(const uintptr_t *addr, size_t n, unsigned flags);

@@ -10,37 +10,19 @@
  */
 #include "tracer/unwind.h"
 
-#include <dlfcn.h>
-
 #include "proto/schema.h"
 #include "tracer/unwind_cache.h"
 #include "tracer/unwind_cfi.h"
 #include "tracer/unwind_expr.h"
 #include "tracer/unwind_memory.h"
 
-#define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-uint64_t unwind_cache[CACHE_SIZE] __attribute__((aligned(64)));
 struct unwind_stats unwind_stats;
-void (*unwind_on_object)(const struct dl_find_object *object);
-
-/* Counts unwind_invalidate() calls; a word's generation is derived from it. */
-static uint64_t cache_epoch;
-static uint32_t n_closing;
-
-/* Objects reported to unwind_on_object: link_map address ^ epoch << 48. Direct mapped; 0 is empty. */
-#define N_SEEN 512u
-static uint64_t seen_objects[N_SEEN];
 
 static void count(uint64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
-
-static unsigned generation_of(uint64_t epoch)
-{
-	return (unsigned)(epoch % CACHE_N_GENERATIONS) + 1;
 }
 
 /* Everything about one walk in progress. */
@@ -63,7 +45,7 @@ static uintptr_t lookup_pc(const struct walk *walk)
 static void enter_stack(struct walk *walk, uintptr_t sp)
 {
 	const struct unwind_bounds *bounds = walk->bounds;
-	uintptr_t floor = sp - ARCH_RED_ZONE;
+	uintptr_t floor = sp - CACHE_MAX_SLOT;
 	uintptr_t lo, hi;
 
 	if (sp >= bounds->lo && sp < bounds->hi) {
@@ -77,134 +59,9 @@ static void enter_stack(struct walk *walk, uintptr_t sp)
 		count(&unwind_stats.probed);
 		return;
 	}
-	/* Below the red zone nothing is saved, and pages may be missing. */
+	/* So far below sp no rule that fits in the cache reaches, and further down pages may be missing. */
 	walk->memory = (struct unwind_memory){ .lo = floor > lo && floor < sp ? floor : lo,
 		.hi = hi & ~(uintptr_t)7 };
-}
-
-static void report_object(const struct dl_find_object *object, uint64_t epoch)
-{
-	void (*report)(const struct dl_find_object *) =
-		__atomic_load_n(&unwind_on_object, __ATOMIC_ACQUIRE);
-	uintptr_t map = (uintptr_t)object->dlfo_link_map;
-	uint64_t *seen = &seen_objects[(map >> 4) * 0x9e3779b97f4a7c15ull >> 55];
-	uint64_t mark = map ^ epoch << 48;
-
-	if (!report || __atomic_load_n(seen, __ATOMIC_RELAXED) == mark)
-		return;
-	__atomic_store_n(seen, mark, __ATOMIC_RELAXED);
-	report(object);
-}
-
-/* The cache word (without tag) of a parsed row, CACHE_AGAIN where it does not fit. */
-static uint64_t word_of_row(const struct cfi_fde *fde, const struct cfi_row *row, uintptr_t pc)
-{
-	unsigned fp_slot = 0, bx_slot = 0;
-	enum cache_kind kind = CACHE_SP;
-	int32_t offset = row->cfa.value;
-
-	if (fde->is_signal)
-		return cache_word(CACHE_SIGNAL, 0, 0, 0);
-	if (row->ra.kind == CFI_UNDEFINED)
-		return cache_word(CACHE_END, UNWIND_END_START << 3, 0, 0);
-	if (row->cfa.kind == CFI_EXPRESSION)
-		offset = arch_plt_offset(fde->lo + (uint32_t)row->cfa.value, row->cfa.size, pc);
-	else if (row->cfa.kind != CFI_REGISTER)
-		offset = 0;
-	else if (row->cfa.reg == ARCH_REG_FP)
-		kind = CACHE_FP;
-	else if (row->cfa.reg == ARCH_REG_BX)
-		kind = CACHE_BX;
-	else if (row->cfa.reg != ARCH_REG_SP)
-		offset = 0;
-
-	if (row->fp.kind == CFI_OFFSET && row->fp.value < 0)
-		fp_slot = 0u - (unsigned)row->fp.value;
-	else if (row->fp.kind != CFI_SAME)
-		offset = 0;
-	if (row->bx.kind == CFI_OFFSET && row->bx.value < 0)
-		bx_slot = 0u - (unsigned)row->bx.value;
-	else if (row->bx.kind != CFI_SAME)
-		offset = 0;
-	if (row->ra.kind != CFI_OFFSET || row->ra.value != ARCH_RA_OFFSET)
-		offset = 0;
-
-	if (offset <= 0 || offset > CACHE_MAX_OFFSET || fp_slot > CACHE_MAX_SLOT ||
-		bx_slot > CACHE_MAX_SLOT || ((unsigned)offset | fp_slot | bx_slot) & 7)
-		return cache_word(CACHE_AGAIN, 0, 0, 0);
-	return cache_word(kind, (unsigned)offset, fp_slot, bx_slot);
-}
-
-static uint64_t none_word(enum unwind_end reason)
-{
-	return cache_word(CACHE_NONE, (unsigned)reason << 3, 0, 0);
-}
-
-/* Code of a known object without a rule: ends and trampolines that have no table. */
-static uint64_t word_without_fde(const struct walk *walk, const struct dl_find_object *object)
-{
-	uintptr_t pc = walk->registers.pc;
-	struct dl_find_object ignored;
-	struct cfi_fde fde;
-
-	if (pc < (uintptr_t)object->dlfo_map_end &&
-		(uintptr_t)object->dlfo_map_end - pc >= ARCH_TRAMPOLINE_SIZE &&
-		arch_is_trampoline((const uint8_t *)pc))
-		return cache_word(CACHE_SIGNAL, 0, 0, 0);
-	if (!walk->is_call)
-		return none_word(UNWIND_END_NO_RULE);
-	/* A coroutine "returns" to the first byte of a function that nothing called. */
-	if (cfi_find(pc, &fde, &ignored) == CFI_OK && fde.pc_begin == pc)
-		return cache_word(CACHE_END, UNWIND_END_CONTEXT << 3, 0, 0);
-	if (cfi_is_loader(object))
-		return cache_word(CACHE_END, UNWIND_END_LOADER << 3, 0, 0);
-	return none_word(UNWIND_END_NO_RULE);
-}
-
-/* Parses the tables for the frame at hand. CFI_OK: fde and row are filled. */
-static enum cfi_status find_row(const struct walk *walk, struct cfi_fde *fde, struct cfi_row *row,
-	struct dl_find_object *object)
-{
-	enum cfi_status status = cfi_find(lookup_pc(walk), fde, object);
-
-	if (status != CFI_NO_OBJECT)
-		report_object(object, walk->epoch);
-	if (status == CFI_OK)
-		status = cfi_row_at(fde, lookup_pc(walk), row);
-	return status;
-}
-
-/* A miss: makes the frame's word from the tables and caches it. */
-static uint64_t make_word(const struct walk *walk, struct cache_key key)
-{
-	struct dl_find_object object;
-	struct cfi_fde fde;
-	struct cfi_row row;
-	uint64_t word;
-
-	count(&unwind_stats.misses);
-	if (__atomic_load_n(&n_closing, __ATOMIC_ACQUIRE))
-		return none_word(UNWIND_END_CLOSING);
-	switch (find_row(walk, &fde, &row, &object)) {
-	case CFI_OK:
-		word = word_of_row(&fde, &row, lookup_pc(walk));
-		break;
-	case CFI_NO_OBJECT:
-		word = none_word(UNWIND_END_NO_OBJECT);
-		break;
-	case CFI_NO_FDE:
-		word = word_without_fde(walk, &object);
-		break;
-	case CFI_LONG:
-		word = none_word(UNWIND_END_LONG_TABLE);
-		break;
-	default:
-		word = none_word(UNWIND_END_BAD_TABLE);
-	}
-	/* An unload in between may have changed what lies at this address. */
-	if (__atomic_load_n(&cache_epoch, __ATOMIC_ACQUIRE) == walk->epoch)
-		cache_store(key, word);
-	return word;
 }
 
 /*
@@ -262,15 +119,14 @@ static bool apply_rule(struct walk *walk, const struct cfi_fde *fde, const struc
 static bool step_by_tables(struct walk *walk)
 {
 	const struct unwind_registers *registers = &walk->registers;
-	struct dl_find_object object;
 	struct cfi_fde fde;
 	struct cfi_row row;
 	uintptr_t cfa, ra, fp = registers->fp, bx = registers->bx;
 	int error;
 
-	if (__atomic_load_n(&n_closing, __ATOMIC_ACQUIRE))
+	if (cache_is_closed())
 		return stop(walk, UNWIND_END_CLOSING);
-	if (find_row(walk, &fde, &row, &object) != CFI_OK)
+	if (cache_find_row(lookup_pc(walk), &fde, &row) != CFI_OK)
 		return stop(walk, UNWIND_END_BAD_TABLE);
 	if (row.ra.kind == CFI_UNDEFINED)
 		return stop(walk, UNWIND_END_START);
@@ -343,12 +199,39 @@ static bool step_by_frame_pointer(struct walk *walk, enum unwind_end reason)
 	return true;
 }
 
-/* Any step that the loop of unwind_walk_end() does not do by itself. *address is the frame's, as written. */
+/* A step by a cached rule that follow_cache() has not made. */
+static bool step_simple(struct walk *walk, uint64_t word)
+{
+	struct unwind_registers *registers = &walk->registers;
+	uintptr_t base = registers->sp, fp_slot = cache_fp_slot(word),
+		  bx_slot = cache_bx_slot(word);
+	uintptr_t cfa;
+
+	if (cache_kind(word) != CACHE_SP)
+		base = cache_kind(word) == CACHE_FP ? registers->fp : registers->bx;
+	cfa = base + cache_offset(word);
+	if (cfa <= registers->sp || (cfa & 7))
+		return stop(walk, UNWIND_END_ORDER);
+	if (!unwind_memory_read(&walk->memory, arch_ra_slot(cfa), &registers->pc) ||
+		(fp_slot && !unwind_memory_read(&walk->memory, cfa - fp_slot, &registers->fp)) ||
+		(bx_slot && !unwind_memory_read(&walk->memory, cfa - bx_slot, &registers->bx)))
+		return stop_unreadable(walk);
+	registers->sp = cfa;
+	registers->context = NULL;
+	walk->is_call = true;
+	return true;
+}
+
+/* Any step that follow_cache() does not make. *address is the frame's, as written. */
 static bool step_special(struct walk *walk, uint64_t word, uintptr_t *address)
 {
 	enum unwind_end end = (enum unwind_end)(cache_offset(word) >> 3);
 
 	switch (cache_kind(word)) {
+	case CACHE_SP:
+	case CACHE_FP:
+	case CACHE_BX:
+		return step_simple(walk, word);
 	case CACHE_SIGNAL:
 		*address = walk->registers.pc + 1;
 		return step_by_signal(walk);
@@ -363,38 +246,90 @@ static bool step_special(struct walk *walk, uint64_t word, uintptr_t *address)
 	}
 }
 
-/* A step by a cached rule. `word` is of kind SP, FP or BX. */
-UNWIND_RAW static inline bool step_cached(struct walk *walk, uint64_t word)
+/*
+ * Makes sure that the slots of a cached rule can be read, for those that are outside the known bounds: on
+ * a stack that is probed these may move. False: walk->end is set.
+ */
+static __attribute__((noinline)) bool admit_slots(struct walk *walk, uintptr_t cfa, uint64_t word)
 {
-	struct unwind_registers *registers = &walk->registers;
-	uintptr_t sp = registers->sp, base = sp, cfa;
 	uintptr_t fp_slot = cache_fp_slot(word), bx_slot = cache_bx_slot(word);
 
-	if (cache_kind(word) != CACHE_SP)
-		base = cache_kind(word) == CACHE_FP ? registers->fp : registers->bx;
-	cfa = base + cache_offset(word);
-	if (unlikely(cfa <= sp || (cfa & 7)))
-		return stop(walk, UNWIND_END_ORDER);
-	if (unlikely(cfa > walk->memory.hi || cfa - 8 < walk->memory.lo) &&
-		!unwind_memory_has(&walk->memory, cfa - 8))
+	if (!unwind_memory_has(&walk->memory, arch_ra_slot(cfa)) ||
+		(fp_slot && !unwind_memory_has(&walk->memory, cfa - fp_slot)) ||
+		(bx_slot && !unwind_memory_has(&walk->memory, cfa - bx_slot)))
 		return stop_unreadable(walk);
-	registers->pc = unwind_memory_load(arch_ra_slot(cfa));
-	registers->sp = cfa;
-	if (fp_slot) {
-		if (unlikely(cfa - fp_slot < walk->memory.lo) &&
-			!unwind_memory_has(&walk->memory, cfa - fp_slot))
-			return stop_unreadable(walk);
-		registers->fp = unwind_memory_load(cfa - fp_slot);
-	}
-	if (bx_slot) {
-		if (unlikely(cfa - bx_slot < walk->memory.lo) &&
-			!unwind_memory_has(&walk->memory, cfa - bx_slot))
-			return stop_unreadable(walk);
-		registers->bx = unwind_memory_load(cfa - bx_slot);
-	}
-	registers->context = NULL;
-	walk->is_call = true;
 	return true;
+}
+
+/*
+ * Follows cached rules as long as there are any, from walk->registers on. Returns the number of frames
+ * written, the last of which is the one at hand: its word, which needs more than this loop, is in *word_out;
+ * with walk->end set to another value than UNWIND_END_N the walk is over.
+ *
+ * All that a step needs is in local variables: a pc that went through memory on its way to the next
+ * look-up would cost as much as the rest of the step.
+ */
+UNWIND_RAW static size_t follow_cache(
+	struct walk *walk, uintptr_t *frames, size_t max, uint64_t *word_out)
+{
+	uintptr_t sp = walk->registers.sp, fp = walk->registers.fp, bx = walk->registers.bx;
+	uintptr_t pc = lookup_pc(walk), lo = walk->memory.lo, hi = walk->memory.hi;
+	unsigned generation = cache_generation(walk->epoch);
+	bool is_call = walk->is_call;
+	size_t n = 0;
+
+	for (;;) {
+		uintptr_t base = sp, cfa, fp_slot, bx_slot;
+		struct cache_key key;
+		uint64_t word;
+
+		/* One comparison for 0, the first page and what is above user memory. */
+		if (unlikely(pc - ARCH_PAGE >= (1ull << ARCH_ADDRESS_BITS) - ARCH_PAGE)) {
+			walk->end = pc + is_call == 0 ? UNWIND_END_ZERO : UNWIND_END_PC;
+			return n;
+		}
+		if (unlikely(n == max)) {
+			walk->end = UNWIND_END_DEPTH;
+			return n;
+		}
+		frames[n++] = pc + 1;
+		key = cache_key(pc, generation);
+		word = cache_load(key);
+		if (unlikely(!cache_is_hit(word, key) || cache_kind(word) > CACHE_BX)) {
+			*word_out = cache_is_hit(word, key) ? word : 0;
+			break;
+		}
+		if (cache_kind(word) != CACHE_SP)
+			base = cache_kind(word) == CACHE_FP ? fp : bx;
+		cfa = base + cache_offset(word);
+		fp_slot = cache_fp_slot(word);
+		bx_slot = cache_bx_slot(word);
+		if (unlikely(cfa <= sp || (cfa & 7))) {
+			walk->end = UNWIND_END_ORDER;
+			return n;
+		}
+		if (unlikely(cfa > hi || cfa < lo + CACHE_MAX_SLOT)) {
+			if (!admit_slots(walk, cfa, word))
+				return n;
+			lo = walk->memory.lo;
+			hi = walk->memory.hi;
+		}
+		pc = unwind_memory_load(arch_ra_slot(cfa)) - 1;
+		if (fp_slot)
+			fp = unwind_memory_load(cfa - fp_slot);
+		if (bx_slot)
+			bx = unwind_memory_load(cfa - bx_slot);
+		sp = cfa;
+		is_call = true;
+	}
+	if (n > 1)
+		walk->registers.context = NULL;
+	walk->registers.pc = pc + is_call;
+	walk->registers.sp = sp;
+	walk->registers.fp = fp;
+	walk->registers.bx = bx;
+	walk->is_call = is_call;
+	return n;
 }
 
 static unsigned flags_of(const struct walk *walk)
@@ -420,45 +355,27 @@ static unsigned flags_of(const struct walk *walk)
 size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bounds *bounds,
 	uintptr_t *frames, size_t max, unsigned *flags_out, enum unwind_end *end_out)
 {
-	struct walk walk = {
-		.registers = { start->pc, start->sp, start->fp, start->bx, start->context },
-		.bounds = bounds,
-		.epoch = __atomic_load_n(&cache_epoch, __ATOMIC_ACQUIRE),
-		.is_call = start->is_call != 0,
-		.end = UNWIND_END_DEPTH,
-	};
-	unsigned generation = generation_of(walk.epoch);
+	struct walk walk;
 	size_t n = 0;
 
+	walk.registers = (struct unwind_registers){ start->pc, start->sp, start->fp, start->bx,
+		start->context };
+	walk.bounds = bounds;
+	walk.epoch = cache_epoch();
+	walk.is_call = start->is_call != 0;
+	walk.is_guessed = false;
+	walk.end = UNWIND_END_N;
 	enter_stack(&walk, start->sp);
 	for (;;) {
-		uintptr_t pc = lookup_pc(&walk);
-		struct cache_key key;
-		uint64_t word;
+		uint64_t word = 0;
 
-		if (unlikely(walk.registers.pc == 0)) {
-			walk.end = UNWIND_END_ZERO;
+		n += follow_cache(&walk, frames + n, max - n, &word);
+		if (walk.end != UNWIND_END_N)
 			break;
-		}
-		if (unlikely(pc < ARCH_PAGE || pc >> ARCH_ADDRESS_BITS)) {
-			walk.end = UNWIND_END_PC;
+		if (word == 0)
+			word = cache_make(lookup_pc(&walk), walk.is_call, walk.epoch);
+		if (!step_special(&walk, word, &frames[n - 1]))
 			break;
-		}
-		if (unlikely(n == max)) {
-			walk.end = UNWIND_END_DEPTH;
-			break;
-		}
-		frames[n++] = pc + 1;
-		key = cache_key(pc, generation);
-		word = cache_load(key);
-		if (unlikely(!cache_is_hit(word, key)))
-			word = make_word(&walk, key);
-		if (likely(cache_kind(word) <= CACHE_BX)) {
-			if (unlikely(!step_cached(&walk, word)))
-				break;
-		} else if (!step_special(&walk, word, &frames[n - 1])) {
-			break;
-		}
 	}
 	*flags_out = flags_of(&walk);
 	*end_out = walk.end;
@@ -482,25 +399,4 @@ const char *unwind_end_text(enum unwind_end end)
 	};
 
 	return (unsigned)end < UNWIND_END_N ? text[end] : "unknown";
-}
-
-void unwind_invalidate(void)
-{
-	uint64_t epoch = __atomic_load_n(&cache_epoch, __ATOMIC_RELAXED);
-
-	do {
-		/*
-		 * Words of 31 epochs ago would be taken for fresh ones. Nobody makes words of the coming generation
-		 * yet, so nothing that is valid after the exchange is lost.
-		 */
-		if (generation_of(epoch) == CACHE_N_GENERATIONS)
-			for (unsigned i = 0; i < CACHE_SIZE; i++)
-				__atomic_store_n(&unwind_cache[i], 0, __ATOMIC_RELAXED);
-	} while (!__atomic_compare_exchange_n(
-		&cache_epoch, &epoch, epoch + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-}
-
-void unwind_closing(int is_closing)
-{
-	__atomic_fetch_add(&n_closing, is_closing ? 1u : -1u, __ATOMIC_ACQ_REL);
 }

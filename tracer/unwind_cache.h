@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "tracer/unwind_arch.h"
+#include "tracer/unwind_cfi.h"
 
 #define CACHE_BITS 13
 #define CACHE_SIZE (1u << CACHE_BITS)
@@ -39,7 +40,20 @@ enum cache_kind {
 #define CACHE_MAX_OFFSET (4095 * 8)
 #define CACHE_MAX_SLOT (31 * 8)
 
-extern uint64_t unwind_cache[CACHE_SIZE];
+extern uint64_t unwind_cache[CACHE_SIZE] __attribute__((visibility("hidden")));
+
+/* Counts unwind_invalidate() calls; a word's generation is derived from it. */
+extern uint64_t unwind_epoch __attribute__((visibility("hidden")));
+
+static inline uint64_t cache_epoch(void)
+{
+	return __atomic_load_n(&unwind_epoch, __ATOMIC_ACQUIRE);
+}
+
+static inline unsigned cache_generation(uint64_t epoch)
+{
+	return (unsigned)(epoch % CACHE_N_GENERATIONS) + 1;
+}
 
 struct cache_key {
 	uint32_t index;
@@ -99,3 +113,15 @@ static inline void cache_store(struct cache_key key, uint64_t word)
 {
 	__atomic_store_n(&unwind_cache[key.index], key.tag | word, __ATOMIC_RELAXED);
 }
+
+/*
+ * A miss: the word for the lookup pc, made from the unwind tables and, where that may be, stored. `epoch` is
+ * that of the walk. The word has no tag. Context: hook | signal.
+ */
+uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch);
+
+/* The row of the lookup pc, parsed anew; CFI_OK or nothing is filled in. Context: hook | signal. */
+enum cfi_status cache_find_row(uintptr_t pc, struct cfi_fde *fde_out, struct cfi_row *row_out);
+
+/* Must unwind tables be left alone, because an object is being unloaded? Context: hook | signal. */
+bool cache_is_closed(void);

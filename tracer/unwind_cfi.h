@@ -76,5 +76,8 @@ enum cfi_status cfi_row_at(const struct cfi_fde *fde, uintptr_t pc, struct cfi_r
 /* Can objects be found at all (glibc ≥ 2.35)? */
 bool cfi_is_available(void);
 
+/* The object's code at `pc` when `size` bytes of it can be read there; else NULL. */
+const uint8_t *cfi_code_at(const struct dl_find_object *object, uintptr_t pc, size_t size);
+
 /* Is this the object that holds the loader itself? */
 bool cfi_is_loader(const struct dl_find_object *object);

@@ -183,7 +183,8 @@ UNWIND_RAW enum cfi_status cfi_find_in(
 
 /*
  * The bounds of the segment that holds `address`. dlfo_map_start/end is the whole object when its segments
- * adjoin, holes without access included, and then begins with the ELF header; else one segment.
+ * adjoin, holes without access included, and then begins with the ELF header; else one segment. False: not in
+ * the object, or in a hole.
  */
 UNWIND_RAW static bool segment_bounds(const struct dl_find_object *object, const uint8_t *address,
 	const uint8_t **lo_out, const uint8_t **hi_out)
@@ -210,13 +211,13 @@ UNWIND_RAW static bool segment_bounds(const struct dl_find_object *object, const
 		if (segment->p_type != PT_LOAD || address < start ||
 			(size_t)(address - start) >= segment->p_memsz)
 			continue;
-		if (start >= lo && segment->p_memsz <= (size_t)(hi - start)) {
-			*lo_out = start;
-			*hi_out = start + segment->p_memsz;
-		}
-		break;
+		if (start < lo || segment->p_memsz > (size_t)(hi - start))
+			return false;
+		*lo_out = start;
+		*hi_out = start + segment->p_memsz;
+		return true;
 	}
-	return true;
+	return false;
 }
 
 enum cfi_status cfi_find(uintptr_t pc, struct cfi_fde *fde, struct dl_find_object *object)
@@ -237,6 +238,13 @@ enum cfi_status cfi_find(uintptr_t pc, struct cfi_fde *fde, struct dl_find_objec
 			return CFI_BAD;
 	}
 	return cfi_find_in(pc, hdr, lo, hi, fde);
+}
+
+const uint8_t *cfi_code_at(const struct dl_find_object *object, uintptr_t pc, size_t size)
+{
+	const uint8_t *code = (const uint8_t *)pc, *lo, *hi;
+
+	return segment_bounds(object, code, &lo, &hi) && (size_t)(hi - code) >= size ? code : NULL;
 }
 
 bool cfi_is_available(void)

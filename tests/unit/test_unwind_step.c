@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/schema.h"
@@ -67,8 +68,10 @@ __attribute__((noinline)) static int shapes(int n, const char *text)
 {
 	volatile char buffer[256];
 	char *grown = alloca((size_t)n + 1);
+	struct timespec now;
 	int numbers[16];
 
+	clock_gettime(CLOCK_MONOTONIC, &now); /* in the vdso */
 	snprintf(grown, (size_t)n, "%s %d %.3f %s", text, n, n / 7.0, strerror(n));
 	for (int i = 0; i < 16; i++)
 		numbers[i] = i * 7 % 16;
@@ -91,7 +94,9 @@ static void step_through(void (*work)(void))
 	is_over = true;
 	printf("# %u steps, %u in code without tables\n", n_steps, n_without_rule);
 	CHECK_INT(n_agreed + n_without_rule, n_steps);
+#ifndef __SANITIZE_ADDRESS__ /* which replaces vfork by assembly without tables */
 	CHECK(n_without_rule <= n_steps / 1000);
+#endif
 }
 
 static volatile int sink;
@@ -262,7 +267,8 @@ static void check_threads(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	CASE(check_step_shapes, "every instruction of printf, qsort, alloca, lazy binding agrees");
+	CASE(check_step_shapes,
+		"every instruction of printf, qsort, the vdso, lazy binding agrees");
 	CASE(check_step_vfork, "every instruction of vfork agrees, in parent and child");
 	CASE(check_garbage, "random registers and stacks end walks, never crash, stay in bounds");
 	CASE(check_threads, "threads walk whole stacks while others invalidate the cache");
