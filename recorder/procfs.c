@@ -79,7 +79,8 @@ int procfs_stat_read(pid_t pid, pid_t tid, struct procfs_stat *stat_out)
 		return -EIO;
 	/* Ticks since boot count time asleep (suspend), which CLOCK_MONOTONIC does not. */
 	boot_ns = strtoull(field, NULL, 10) * (1000000000u / hz);
-	asleep_ns = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+	asleep_ns = clock_ns(CLOCK_MONOTONIC);
+	asleep_ns = clock_ns(CLOCK_BOOTTIME) - asleep_ns;
 	stat_out->start_ns = boot_ns > asleep_ns ? boot_ns - asleep_ns : 0;
 	return 0;
 }

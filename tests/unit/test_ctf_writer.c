@@ -80,7 +80,7 @@ static void every_type(void)
 	end(writer, fd);
 	CHECK_INT(run("babeltrace2 --clock-cycles trace"), 0);
 	CHECK_STR(run_output,
-		"[00000000000000001000] a\"b\\c t:all: { small = 65535, short = 4294967295, "
+		"[00000000000000001000] (+????????\?\?\?\?) a\"b\\c t:all: { small = 65535, short = 4294967295, "
 		"colour = ( \"dark \\\"green\\\"\" : container = 1 ), big = 18446744073709551615, "
 		"fd = -1, ret = -9223372036854775808, text = \"x\", frames_length = 2, "
 		"frames = [ [0] = 0x401000, [1] = 0xFFFFFFFFFFFFFFFF ] }\n");
