@@ -22,7 +22,7 @@
 struct archive_out {
 	int fd;	 /* borrowed */
 	int err; /* first -errno; nothing is written after it */
-	int is_finished;
+	int is_finished, is_given_up;
 	int64_t mtime;
 	struct archive *tar; /* owned */
 	z_stream deflate;
@@ -52,15 +52,21 @@ static int pack(struct archive_out *out, const void *data, size_t n, int flush)
 	return out->err;
 }
 
-/* Callback of libarchive. */
+/*
+ * Callback of libarchive. It never fails: libarchive leaks what it holds after an error, so what
+ * comes after the first one, or after giving up, is dropped here.
+ */
 static la_ssize_t on_bytes(struct archive *tar, void *data, const void *buffer, size_t n)
 {
 	struct archive_out *out = data;
+	size_t done = 0;
 
-	/* libarchive hands over at most some MiB at a time; uInt holds it. */
-	if (n > UINT32_MAX || pack(out, buffer, n, Z_NO_FLUSH) < 0) {
-		archive_set_error(tar, -out->err, "cannot write");
-		return -1;
+	(void)tar;
+	while (done < n && !out->err && !out->is_given_up) {
+		size_t part = MIN(n - done, BUFFER_SIZE);
+
+		pack(out, (const char *)buffer + done, part, Z_NO_FLUSH);
+		done += part;
 	}
 	return (la_ssize_t)n;
 }
@@ -162,9 +168,7 @@ void archive_out_free(struct archive_out *out)
 {
 	if (!out)
 		return;
-	/* Given up: libarchive may not write its end any more. */
-	if (!out->is_finished)
-		archive_write_fail(out->tar);
+	out->is_given_up = !out->is_finished;
 	archive_write_free(out->tar);
 	deflateEnd(&out->deflate);
 	g_free(out);
