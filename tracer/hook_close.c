@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tracer/call.h"
+#include "tracer/hook_close.h"
 #include "tracer/lttng_fd.h"
 
 /* Of liblttng-ust-common, as its own descriptor helper calls it. */
@@ -21,7 +22,7 @@ static int real_close(int fd)
 	return REAL(close)(fd);
 }
 
-static int guarded_close(int fd)
+int close_guarded(int fd)
 {
 	return unlikely(lttng_fd_is_candidate(fd)) ? lttng_ust_safe_close_fd(fd, real_close)
 						   : REAL(close)(fd);
@@ -33,8 +34,8 @@ FR_EXPORT int close(int fd)
 	int ret;
 
 	if (!CALL_BEGIN(&call, FR_CALL_close, fd))
-		return fr_is_lttng(FR_RETURN()) ? REAL(close)(fd) : guarded_close(fd);
-	ret = guarded_close(fd);
+		return fr_is_lttng(FR_RETURN()) ? REAL(close)(fd) : close_guarded(fd);
+	ret = close_guarded(fd);
 	call_end(&call, CALL_RESULT(ret), NULL);
 	return ret;
 }
@@ -42,7 +43,7 @@ FR_EXPORT int close(int fd)
 FR_REAL(close_range)
 
 /* close_range() around the numbers that may be liblttng-ust's, and those one by one. */
-static int guarded_close_range(unsigned first, unsigned last, int flags)
+int close_range_guarded(unsigned first, unsigned last, int flags)
 {
 	int mine, top, fd, saved_errno = errno;
 
@@ -71,8 +72,8 @@ FR_EXPORT int close_range(unsigned first, unsigned last, int flags)
 	int ret;
 
 	if (!CALL_BEGIN(&call, FR_CALL_close_range, -1))
-		return guarded_close_range(first, last, flags);
-	ret = guarded_close_range(first, last, flags);
+		return close_range_guarded(first, last, flags);
+	ret = close_range_guarded(first, last, flags);
 	call_end(&call, CALL_RESULT(ret), NULL);
 	return ret;
 }
@@ -86,7 +87,7 @@ static void guarded_closefrom(int first)
 	lttng_fd_range(&mine, &top);
 	if (top < 0 || first > top)
 		REAL(closefrom)(first);
-	else if (guarded_close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0) < 0)
+	else if (close_range_guarded(first < 0 ? 0 : (unsigned)first, ~0u, 0) < 0)
 		for (; first < mine; first++) /* a kernel without close_range() */
 			real_close(first);
 }

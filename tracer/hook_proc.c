@@ -15,6 +15,7 @@
 #include <lttng/ust-fork.h>
 
 #include "tracer/call.h"
+#include "tracer/hook_close.h"
 #include "tracer/process.h"
 #include "tracer/sys.h"
 
@@ -250,17 +251,28 @@ static int is_fork(long nr)
 	return nr == SYS_clone || nr == SYS_clone3;
 }
 
+/* Closing by number is guarded like close() itself. */
+static long make(long (*real)(long, ...), long nr, const long args[6])
+{
+	if (nr == SYS_close)
+		return close_guarded((int)args[0]);
+	if (nr == SYS_close_range)
+		return close_range_guarded((unsigned)args[0], (unsigned)args[1], (int)args[2]);
+	return real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
 FR_EXPORT long fr_hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long (*real)(long, ...) =
 		likely(fr_real_syscall) ? fr_real_syscall : real_find(&fr_entry_syscall);
+	const long args[6] = { a, b, c, d, e, f };
 	struct call call;
 	long ret;
 
 	if (!CALL_BEGIN(&call, FR_CALL_syscall, (int)nr)) {
-		ret = real(nr, a, b, c, d, e, f);
+		ret = fr_is_lttng(FR_RETURN()) ? real(nr, a, b, c, d, e, f) : make(real, nr, args);
 	} else {
-		ret = real(nr, a, b, c, d, e, f);
+		ret = make(real, nr, args);
 		if (ret != 0 || !is_fork(nr))
 			call_end(&call, CALL_RESULT(ret), NULL);
 	}

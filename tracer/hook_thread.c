@@ -65,7 +65,7 @@ static void *run(void *argument)
 
 	start_give_back(shared);
 	if (start.is_lttng)
-		fr_self.stage = FR_STAGE_OFF;
+		thread_is_lttng();
 	else
 		thread_attach(&birth);
 	/* A tail call: no frame of ours under the program's first one. */
@@ -98,7 +98,7 @@ FR_REAL(pthread_create)
 FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 	void *(*routine)(void *), void *argument)
 {
-	int saved_errno = errno, ret;
+	int saved_errno = errno, is_lttng, ret;
 	struct start *start = NULL;
 
 	if (likely(fr_on) || fr_is_lttng((uintptr_t)routine))
@@ -108,10 +108,16 @@ FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
 	start->routine = routine;
 	start->argument = argument;
 	fill(start, attributes, FR_FRAME());
+	is_lttng = start->is_lttng;
+	if (!is_lttng)
+		thread_count(1);
 	errno = saved_errno;
 	ret = REAL(pthread_create)(thread, attributes, run, start);
-	if (ret != 0)
+	if (ret != 0) {
 		start_give_back(start);
+		if (!is_lttng)
+			thread_count(-1);
+	}
 	return ret;
 }
 

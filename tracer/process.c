@@ -199,8 +199,7 @@ static __attribute__((constructor)) void start(void)
 	}
 	memcpy(rundir, dir, strlen(dir) + 1);
 	fr_self.busy = 1;
-	if (map_control(why, sizeof(why)) < 0 ||
-		set_up(0, why, sizeof(why)) < 0)
+	if (map_control(why, sizeof(why)) < 0 || set_up(0, why, sizeof(why)) < 0)
 		complain(why);
 	fr_self.busy = 0;
 	if (!why[0])
