@@ -69,7 +69,7 @@ static inline uint64_t stack_record_hash(const uint64_t *addr, size_t n, unsigne
 
 static inline uint64_t stack_zigzag(uint64_t delta)
 {
-	return delta << 1 ^ (uint64_t)((int64_t)delta >> 63);
+	return delta << 1 ^ -(delta >> 63);
 }
 
 /* Bytes that the record of this stack takes in the arena, padding included: at most 8 + 10 * n + 7. */

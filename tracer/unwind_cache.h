@@ -36,9 +36,9 @@ enum cache_kind {
 	CACHE_NONE, /* no rule; offset/8 is the enum unwind_end to report without a frame pointer */
 };
 
-/* Offsets and slots that fit. */
-#define CACHE_MAX_OFFSET (4095 * 8)
-#define CACHE_MAX_SLOT (31 * 8)
+/* Offsets and slots that fit, bytes. */
+#define CACHE_MAX_OFFSET 32760
+#define CACHE_MAX_SLOT 248u
 
 extern uint64_t unwind_cache[CACHE_SIZE] __attribute__((visibility("hidden")));
 
