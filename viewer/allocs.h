@@ -8,10 +8,10 @@
 #define ALLOC_MAX_RATES 64
 
 struct alloc_site {
-	uint64_t size;           /* bytes requested */
-	uint64_t rate;           /* mean bytes between samples; 0 or 1: every allocation */
-	uint64_t n_alloc;        /* sampled within the window */
-	uint64_t n_in_use;       /* sampled, alive at its end; allocated at any time */
+	uint64_t size;		 /* bytes requested */
+	uint64_t rate;		 /* mean bytes between samples; 0 or 1: every allocation */
+	uint64_t n_alloc;	 /* sampled within the window */
+	uint64_t n_in_use;	 /* sampled, alive at its end; allocated at any time */
 	uint32_t process, stack; /* indices */
 };
 

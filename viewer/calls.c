@@ -21,7 +21,8 @@ static struct call_stat *call_stat(struct calls *calls, uint32_t call)
 	return &calls->by_call[MIN(call, (uint32_t)FR_CALL_N)];
 }
 
-static struct call_site *find_site(struct calls *calls, struct trace *trace, const struct trace_event *at)
+static struct call_site *find_site(
+	struct calls *calls, struct trace *trace, const struct trace_event *at)
 {
 	const struct event *event = at->event;
 	uint32_t site = stacks_site(&trace->stacks, trace_stack(trace, at->process, event->stack));

@@ -22,16 +22,16 @@ struct call_stat {
 
 struct call_site {
 	uint32_t process, call;
-	uint32_t site;    /* string */
-	int32_t fd;       /* the one it was always made on, or CALL_FD_* */
-	uint32_t path;    /* string: the one path it named; 0 none */
+	uint32_t site; /* string */
+	int32_t fd;    /* the one it was always made on, or CALL_FD_* */
+	uint32_t path; /* string: the one path it named; 0 none */
 	int is_path_various;
 	uint64_t n, ns, max_ns, bytes, n_errors;
 };
 
 struct calls {
 	struct call_stat by_call[FR_CALL_N + 1]; /* the last one: calls newer than this program */
-	GArray *sites;                           /* struct call_site */
+	GArray *sites;				 /* struct call_site */
 	struct idmap by_site;
 	uint64_t n_sites_left_out; /* calls at places beyond CALL_SITES_MAX */
 };

@@ -26,9 +26,11 @@ struct dump {
 static const struct argp_option options[] = {
 	{ "tid", 't', "N", 0, "Only events of thread N", 0 },
 	{ "event", 'e', "GLOB", 0,
-		"Only events whose name matches: 'flightrec_lock:*', '*:call'; or a name without its provider: wait",
+		"Only events whose name matches: 'flightrec_lock:*', '*:call'; or a name without "
+		"its provider: wait",
 		0 },
-	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)", 0 },
+	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)",
+		0 },
 	{ 0 },
 };
 
@@ -50,7 +52,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_MAX_SIZE:
 		arguments->max_size = cmd_parse_size(arg);
 		if (!arguments->max_size)
-			argp_error(state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
+			argp_error(
+				state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->file)
@@ -71,7 +74,8 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "TRACE",
 	.doc = "Prints one event per line, in order of time:"
-	       "\n\n  SECONDS PID/TID THREAD EVENT key=value ... stack=function<caller<caller\n\n"
+	       "\n\n  SECONDS EVENT PID/TID THREAD proc=N key=value ...\n   "
+	       "stack=function<caller<caller\n\n"
 	       "SECONDS count from the beginning of the window; all durations are ns."
 	       "\vExamples:\n"
 	       "  trace-view dump trace.out | head\n"
@@ -84,7 +88,8 @@ static void append_stack(GString *line, struct trace *trace, uint32_t index)
 	const struct stack *stack = stacks_get(&trace->stacks, index);
 
 	if (stack->n_frames == 0) {
-		format_quoted(line, strings_get(trace->strings, stacks_site(&trace->stacks, index)));
+		format_quoted(
+			line, strings_get(trace->strings, stacks_site(&trace->stacks, index)));
 		return;
 	}
 	for (uint32_t i = 0; i < stack->n_frames; i++) {
@@ -153,14 +158,14 @@ static int dump_event(void *self, struct trace *trace, const struct trace_event 
 		return 0;
 	g_string_printf(line, "%s%" G_GINT64_FORMAT ".%09u", since < 0 ? "-" : "",
 		ABS(since) / 1000000000, (unsigned)(ABS(since) % 1000000000));
+	g_string_append_printf(line, " %s", info->name);
 	if (process->pid)
 		g_string_append_printf(line, " %u/%u ", process->pid, event->tid);
 	else
 		g_string_append_printf(line, " ?/%u ", event->tid);
 	g_autofree char *name = format_text(trace_thread_name(trace, at->thread), 64, 0);
 	g_strdelimit(name, " ", '_');
-	g_string_append(line, name);
-	g_string_append_printf(line, " %s", info->name);
+	g_string_append_printf(line, "%s proc=%u", name, event->proc);
 	for (uint32_t i = 0; i < info->n_fields; i++)
 		append_field(line, trace, at, &info->fields[i]);
 	if (event->stack != STACK_INDEX_NONE) {
@@ -183,11 +188,12 @@ int cmd_dump(int argc, char **argv)
 	for (int i = 0; i < EVENT_FIRST_DEF; i++) {
 		const char *name = event_infos[i].name;
 		dump.is_wanted[i] = !arguments.event || fnmatch(arguments.event, name, 0) == 0 ||
-			fnmatch(arguments.event, strchr(name, ':') + 1, 0) == 0;
+				    fnmatch(arguments.event, strchr(name, ':') + 1, 0) == 0;
 		is_any |= dump.is_wanted[i];
 	}
 	if (!is_any) {
-		fprintf(stderr, "trace-view: no event is called '%s'; the names are:", arguments.event);
+		fprintf(stderr,
+			"trace-view: no event is called '%s'; the names are:", arguments.event);
 		for (int i = 0; i < EVENT_FIRST_DEF; i++)
 			fprintf(stderr, " %s", event_infos[i].name);
 		fprintf(stderr, "\n");

@@ -20,7 +20,8 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0, "Which profile, see below", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
-	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)", 0 },
+	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)",
+		0 },
 	{ 0 },
 };
 
@@ -38,7 +39,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_MAX_SIZE:
 		arguments->max_size = cmd_parse_size(arg);
 		if (!arguments->max_size)
-			argp_error(state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
+			argp_error(
+				state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->file)
@@ -78,7 +80,8 @@ static const struct argp argp = {
 	.args_doc = "TRACE",
 	.doc = "Writes a pprof profile (gzip-compressed protobuf) derived from a trace."
 	       "\vExamples:\n"
-	       "  trace-view pprof --type=sync trace.out > sync.pb.gz && go tool pprof -top sync.pb.gz\n"
+	       "  trace-view pprof --type=sync trace.out > sync.pb.gz && go tool pprof -top "
+	       "sync.pb.gz\n"
 	       "  trace-view pprof --type=syscall -o syscall.pb.gz trace.out\n"
 	       "  trace-view -pprof=net trace.out > net.pb.gz\n",
 	.help_filter = help_filter,
@@ -117,7 +120,8 @@ int cmd_pprof(int argc, char **argv)
 	}
 	if (!arguments.output && isatty(STDOUT_FILENO)) {
 		fprintf(stderr,
-			"trace-view: a profile is binary; send it to a file (> %s.pb.gz) or name one "
+			"trace-view: a profile is binary; send it to a file (> %s.pb.gz) or name "
+			"one "
 			"with -o\n",
 			type->name);
 		return EXIT_FAILURE;

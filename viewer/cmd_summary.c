@@ -17,9 +17,11 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "Print JSON (raw ns and bytes; keys are listed in viewer/summary.h)", 0 },
+	{ "json", 'j', NULL, 0,
+		"Print JSON (raw ns and bytes; keys are listed in viewer/summary.h)", 0 },
 	{ "top", 'n', "N", 0, "Rows per table; 0: all (default 10; with --json all)", 0 },
-	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)", 0 },
+	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)",
+		0 },
 	{ 0 },
 };
 
@@ -42,7 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_MAX_SIZE:
 		arguments->max_size = cmd_parse_size(arg);
 		if (!arguments->max_size)
-			argp_error(state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
+			argp_error(
+				state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->file)
@@ -62,7 +65,8 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "TRACE",
-	.doc = "What was recorded: threads and their states, locks, system calls, allocations, tasks, losses."
+	.doc = "What was recorded: threads and their states, locks, system calls, allocations, "
+	       "tasks, losses."
 	       "\vExamples:\n"
 	       "  trace-view summary trace.out\n"
 	       "  trace-view summary --top=30 trace.out\n"

@@ -20,8 +20,8 @@ enum op_source {
 
 struct op {
 	uint16_t member; /* index in the payload structure */
-	uint8_t source;  /* enum op_source */
-	uint8_t type;    /* enum event_type */
+	uint8_t source;	 /* enum op_source */
+	uint8_t type;	 /* enum event_type */
 	uint32_t offset; /* in struct event */
 };
 
@@ -36,8 +36,8 @@ struct class
 
 struct decoder {
 	struct idmap by_address; /* bt_event_class * → index in classes */
-	GArray *classes;         /* struct class */
-	GArray *frames;          /* uint64_t: storage behind def_stack.frames */
+	GArray *classes;	 /* struct class */
+	GArray *frames;		 /* uint64_t: storage behind def_stack.frames */
 };
 
 struct decoder *decoder_new(void)
@@ -71,9 +71,9 @@ static enum op_source class_source(const bt_field_class *field, enum event_type 
 		const bt_field_class *element =
 			bt_field_class_array_borrow_element_field_class_const(field);
 		return bt_field_class_type_is(bt_field_class_get_type(element),
-			       BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER) ?
-			OP_ARRAY :
-			OP_ABSENT;
+			       BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER)
+			       ? OP_ARRAY
+			       : OP_ABSENT;
 	}
 	if (bt_field_class_type_is(is, BT_FIELD_CLASS_TYPE_UNSIGNED_INTEGER))
 		return OP_UNSIGNED;
@@ -110,11 +110,9 @@ static uint32_t decoder_add_class(struct decoder *decoder, const bt_event_class 
 
 	if (class.kind < EVENT_N) {
 		const struct event_info *info = &event_infos[class.kind];
-		class_add_op(
-			&class, payload, "proc", EVENT_U32, offsetof(struct event, proc));
+		class_add_op(&class, payload, "proc", EVENT_U32, offsetof(struct event, proc));
 		class_add_op(&class, payload, "tid", EVENT_U32, offsetof(struct event, tid));
-		class_add_op(
-			&class, payload, "stack", EVENT_U32, offsetof(struct event, stack));
+		class_add_op(&class, payload, "stack", EVENT_U32, offsetof(struct event, stack));
 		for (uint32_t i = 0; i < info->n_fields; i++)
 			class_add_op(&class, payload, info->fields[i].name, info->fields[i].type,
 				info->fields[i].offset);

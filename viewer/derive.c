@@ -151,14 +151,13 @@ struct profile *derive_profile(struct derive *derive, struct trace *trace)
 		const struct row *row = &g_array_index(derive->rows, struct row, i);
 		struct profile_label labels[2];
 		size_t n_labels = 0;
-		char pid[16];
 		if (row->bytes)
-			labels[n_labels++] = (struct profile_label){ "bytes", NULL,
-				(int64_t)row->bytes };
-		if (is_many) {
-			g_snprintf(pid, sizeof(pid), "%u", trace_process(trace, row->process)->pid);
-			labels[n_labels++] = (struct profile_label){ "pid", pid, 0 };
-		}
+			labels[n_labels++] =
+				(struct profile_label){ "bytes", NULL, (int64_t)row->bytes };
+		/* A number, so that -tagfocus=pid=123 works; 0, unknown, would vanish. */
+		if (is_many && trace_process(trace, row->process)->pid)
+			labels[n_labels++] = (struct profile_label){ "pid", NULL,
+				trace_process(trace, row->process)->pid };
 		profile_trace_stack(places, row->stack, locations);
 		profile_add_sample(profile, (const uint64_t *)locations->data, locations->len,
 			row->values, labels, n_labels);

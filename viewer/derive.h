@@ -13,7 +13,7 @@ struct derive;
 
 /* What every derivation provides. */
 struct derivation {
-	const char *name; /* as in --type=NAME */
+	const char *name;  /* as in --type=NAME */
 	const char *about; /* one line for --help */
 	struct profile_value_type types[PROFILE_MAX_VALUES];
 	size_t n_types;

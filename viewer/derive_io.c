@@ -8,7 +8,8 @@ static void call_event(struct derive *derive, struct trace *trace, const struct 
 {
 	const int64_t values[] = { 1, (int64_t)at->dur_ns };
 
-	derive_add(derive, at->process, trace_stack(trace, at->process, at->event->stack), 0, values);
+	derive_add(
+		derive, at->process, trace_stack(trace, at->process, at->event->stack), 0, values);
 }
 
 static int is_call(const struct trace_event *at)

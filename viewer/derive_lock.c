@@ -7,8 +7,8 @@ static void sync_event(struct derive *derive, struct trace *trace, const struct 
 	const int64_t values[] = { 1, (int64_t)at->dur_ns };
 
 	if (at->event->kind == EVENT_WAIT && at->dur_ns > 0)
-		derive_add(derive, at->process, trace_stack(trace, at->process, at->event->stack), 0,
-			values);
+		derive_add(derive, at->process, trace_stack(trace, at->process, at->event->stack),
+			0, values);
 }
 
 const struct derivation derive_sync = {

@@ -179,7 +179,7 @@ struct event_field {
 };
 
 struct event_info {
-	const char *name; /* "flightrec_lock:wait" */
+	const char *name;		  /* "flightrec_lock:wait" */
 	const struct event_field *fields; /* in the order of the schema; without proc, tid, stack */
 	uint32_t n_fields;
 };

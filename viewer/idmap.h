@@ -15,7 +15,7 @@ struct idmap_entry {
 /* Embedded by its user; zeroed memory is an empty map. */
 struct idmap {
 	struct idmap_entry *entries; /* owned */
-	uint32_t n, size;            /* size: 0 or a power of two */
+	uint32_t n, size;	     /* size: 0 or a power of two */
 };
 
 #define IDMAP_NONE UINT32_MAX

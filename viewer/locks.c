@@ -84,8 +84,8 @@ static int locks_event(void *self, struct trace *trace, const struct trace_event
 			.waiter_site = stacks_site(&trace->stacks, waiter),
 			.holder_site = holder ? stacks_site(&trace->stacks, holder) : 0,
 			.holder = event->wait.holder ? trace_find_thread(trace, at->process,
-							       event->wait.holder, event->time_ns) :
-						       THREAD_NONE,
+							       event->wait.holder, event->time_ns)
+						     : THREAD_NONE,
 		});
 	if (pair)
 		total_add(&pair->total, at->dur_ns);

@@ -16,8 +16,8 @@ struct lock {
 	uint64_t obj;
 	uint32_t process, kind; /* kind: enum fr_lock of the first wait seen */
 	struct lock_total total;
-	uint32_t n_open;  /* threads still waiting at the end of the window */
-	uint64_t open_ns; /* how long they had waited, summed; not in total */
+	uint32_t n_open;   /* threads still waiting at the end of the window */
+	uint64_t open_ns;  /* how long they had waited, summed; not in total */
 	uint32_t n_failed; /* waits that ended with an error, such as a timeout */
 };
 

@@ -18,22 +18,26 @@ const struct command commands[] = {
 	{ NULL, NULL, NULL },
 };
 
-const char *argp_program_version = "trace-view " FLIGHTREC_VERSION;
+/* Visible: libc's argp looks it up by name. */
+__attribute__((visibility("default"))) const char *argp_program_version =
+	"trace-view " FLIGHTREC_VERSION;
 
 static void print_usage(FILE *out)
 {
 	fprintf(out, "Usage: trace-view [COMMAND] [OPTION...] TRACE\n"
-		     "Shows what trace-record recorded. TRACE is a trace.out, or the folder it was unpacked to.\n"
+		     "Shows what trace-record recorded. TRACE is a trace.out, or the folder it was "
+		     "unpacked to.\n"
 		     "\nCommands:\n");
 	for (size_t i = 0; commands[i].name; i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].about);
-	fprintf(out, "\nWithout a command: summary. trace-view -pprof=TYPE TRACE is short for pprof.\n"
-		     "trace-view COMMAND --help lists a command's options.\n"
-		     "Exit status: 0 success, 1 failure, 2 usage.\n"
-		     "\nExamples:\n"
-		     "  trace-view trace.out\n"
-		     "  trace-view -pprof=sync trace.out > sync.pb.gz && go tool pprof -top sync.pb.gz\n"
-		     "  trace-view dump --event=wait trace.out | grep kind=mutex\n");
+	fprintf(out,
+		"\nWithout a command: summary. trace-view -pprof=TYPE TRACE is short for pprof.\n"
+		"trace-view COMMAND --help lists a command's options.\n"
+		"Exit status: 0 success, 1 failure, 2 usage.\n"
+		"\nExamples:\n"
+		"  trace-view trace.out\n"
+		"  trace-view -pprof=sync trace.out > sync.pb.gz && go tool pprof -top sync.pb.gz\n"
+		"  trace-view dump --event=wait trace.out | grep kind=mutex\n");
 }
 
 uint64_t cmd_parse_size(const char *text)
@@ -83,7 +87,8 @@ int cmd_finish_output(FILE *out, const char *name)
 	errno = 0;
 	if (fflush(out) == 0 && !ferror(out))
 		return EXIT_SUCCESS;
-	if (errno == EPIPE || errno == 0) /* 0: the failure came earlier, at a write to a closed pipe */
+	if (errno == EPIPE ||
+		errno == 0) /* 0: the failure came earlier, at a write to a closed pipe */
 		return EXIT_SUCCESS;
 	fprintf(stderr, "trace-view: cannot write to %s: %s\n", name, strerror(errno));
 	return EXIT_FAILURE;
@@ -152,7 +157,8 @@ int main(int argc, char **argv)
 		return run_go_habit(argc, argv);
 	if (argv[1][0] != '-' && !strpbrk(argv[1], "./") && access(argv[1], F_OK) != 0) {
 		fprintf(stderr,
-			"trace-view: '%s' is neither a command nor a file; trace-view --help lists the "
+			"trace-view: '%s' is neither a command nor a file; trace-view --help lists "
+			"the "
 			"commands\n",
 			argv[1]);
 		return EXIT_USAGE;

@@ -8,9 +8,11 @@
  */
 #include "viewer/packets.h"
 
+#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,4 +70,29 @@ int packets_check(const char *path, struct packets *packets_out)
 	close(fd);
 	*packets_out = best;
 	return 0;
+}
+
+char *packets_find_stream(const char *dir, uint64_t instance)
+{
+	DIR *entries = opendir(dir);
+	struct dirent *entry;
+	char *found = NULL;
+
+	while (entries && !found && (entry = readdir(entries))) {
+		uint8_t head[32];
+		uint32_t magic;
+		uint64_t is;
+		int fd = openat(dirfd(entries), entry->d_name, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && read(fd, head, sizeof(head)) == (ssize_t)sizeof(head)) {
+			memcpy(&magic, head, sizeof(magic));
+			memcpy(&is, head + 24, sizeof(is));
+			if (le32toh(magic) == CTF_MAGIC && le64toh(is) == instance)
+				found = strdup(entry->d_name);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	if (entries)
+		closedir(entries);
+	return found;
 }

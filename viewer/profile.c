@@ -149,14 +149,15 @@ void profile_add_sample(struct profile *profile, const uint64_t *locations, size
 	g_byte_array_append(key, (const guint8 *)locations, n_locations * sizeof(*locations));
 	for (size_t i = 0; i < n_labels; i++) {
 		struct profile_tables_label label = { add_string(profile, labels[i].key),
-			labels[i].text ? add_string(profile, labels[i].text) : 0, labels[i].number };
+			labels[i].text ? add_string(profile, labels[i].text) : 0,
+			labels[i].number };
 		g_array_append_val(profile->labels, label);
 		g_byte_array_append(key, (const guint8 *)&label, sizeof(label));
 	}
 	GBytes *bytes = g_byte_array_free_to_bytes(key);
 	if (g_hash_table_lookup_extended(profile->by_sample, bytes, NULL, &found)) {
-		struct profile_tables_sample *sample = &g_array_index(profile->samples,
-			struct profile_tables_sample, GPOINTER_TO_SIZE(found));
+		struct profile_tables_sample *sample = &g_array_index(
+			profile->samples, struct profile_tables_sample, GPOINTER_TO_SIZE(found));
 		for (size_t i = 0; i < profile->n_types; i++)
 			sample->values[i] += values[i];
 		g_array_set_size(profile->labels, entry.first_label);

@@ -21,7 +21,7 @@ struct profile_mapping {
 
 struct profile_line {
 	const char *name, *system_name, *filename; /* "" unknown */
-	int64_t line, func_line;                   /* 0 unknown */
+	int64_t line, func_line;		   /* 0 unknown */
 };
 
 /* A label of a sample: text when `text` is set, else a number. */

@@ -21,11 +21,11 @@ static void *pointers_to(void *items, size_t n, size_t size)
 	return pointers;
 }
 
-#define LIST(message, field, type, n)                                                              \
-	Perftools__Profiles__##type *field = g_new0(Perftools__Profiles__##type, (n) + 1);         \
-	for (size_t i_ = 0; i_ < (n); i_++)                                                        \
-		INIT_##type(&field[i_]);                                                           \
-	(message).n_##field = (n);                                                                 \
+#define LIST(message, field, type, n)                                                      \
+	Perftools__Profiles__##type *field = g_new0(Perftools__Profiles__##type, (n) + 1); \
+	for (size_t i_ = 0; i_ < (n); i_++)                                                \
+		INIT_##type(&field[i_]);                                                   \
+	(message).n_##field = (n);                                                         \
 	(message).field = pointers_to(field, (n), sizeof(*field))
 
 #define INIT_ValueType INIT(value_type)
@@ -108,8 +108,8 @@ static void fill_samples(const struct profile *profile, Perftools__Profiles__Sam
 		struct profile_tables_sample *from =
 			&g_array_index(profile->samples, struct profile_tables_sample, i);
 		sample[i].n_location_id = from->n_locations;
-		sample[i].location_id = &g_array_index(
-			profile->sample_locations, uint64_t, from->first_location);
+		sample[i].location_id =
+			&g_array_index(profile->sample_locations, uint64_t, from->first_location);
 		sample[i].n_value = profile->n_types;
 		sample[i].value = from->values;
 		sample[i].n_label = from->n_labels;
@@ -142,7 +142,8 @@ GByteArray *profile_pack(const struct profile *profile)
 {
 	Perftools__Profiles__Profile message = PERFTOOLS__PROFILES__PROFILE__INIT;
 	Perftools__Profiles__ValueType period_type = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
-	Perftools__Profiles__Line *line = g_new0(Perftools__Profiles__Line, profile->lines->len + 1);
+	Perftools__Profiles__Line *line =
+		g_new0(Perftools__Profiles__Line, profile->lines->len + 1);
 	Perftools__Profiles__Label *label =
 		g_new0(Perftools__Profiles__Label, profile->labels->len + 1);
 	void **line_pointers = g_new0(void *, profile->lines->len + 1);

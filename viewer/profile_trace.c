@@ -16,7 +16,7 @@
 
 struct place {
 	uint64_t mapping; /* id; 0 not added yet */
-	uint64_t shift;   /* add to an address of the process, modulo 2^64 */
+	uint64_t shift;	  /* add to an address of the process, modulo 2^64 */
 };
 
 struct range {
@@ -25,12 +25,12 @@ struct range {
 
 struct profile_trace {
 	struct profile *profile; /* borrowed */
-	struct trace *trace;     /* borrowed */
-	struct place *places;    /* owned, by module */
-	uint64_t *locations;     /* owned, by location of the trace; 0 not added yet */
-	GArray *ranges;          /* struct range: those of the mappings */
-	GHashTable *by_file;     /* owned key → module + 1 */
-	GHashTable *taken;       /* uint64_t * (owned): addresses outside mappings */
+	struct trace *trace;	 /* borrowed */
+	struct place *places;	 /* owned, by module */
+	uint64_t *locations;	 /* owned, by location of the trace; 0 not added yet */
+	GArray *ranges;		 /* struct range: those of the mappings */
+	GHashTable *by_file;	 /* owned key → module + 1 */
+	GHashTable *taken;	 /* uint64_t * (owned): addresses outside mappings */
 	uint64_t next_mapping, next_address;
 };
 
@@ -95,7 +95,8 @@ static void add_process(struct profile_trace *places, uint32_t process)
 			const struct module *module = module_at(places, i);
 			/* What was unloaded overlaps what came after; it is added when a stack needs it. */
 			if (module->proc == of->proc && !module->unload_ns &&
-				(module->path == of->exe) == is_program && !places->places[i].mapping)
+				(module->path == of->exe) == is_program &&
+				!places->places[i].mapping)
 				add_module(places, i);
 		}
 }
@@ -136,7 +137,8 @@ void profile_trace_free(struct profile_trace *places)
  */
 static uint64_t free_address(struct profile_trace *places, uint64_t address)
 {
-	if (address == 0 || places->trace->processes->len > 1 || is_taken(places, address, address + 1) ||
+	if (address == 0 || places->trace->processes->len > 1 ||
+		is_taken(places, address, address + 1) ||
 		g_hash_table_contains(places->taken, &address))
 		address = places->next_address++;
 	g_hash_table_add(places->taken, g_memdup2(&address, sizeof(address)));
@@ -150,8 +152,8 @@ static uint64_t add_location(struct profile_trace *places, const struct location
 	uint64_t mapping = 0, address = location->addr - 1; /* inside the call instruction */
 
 	for (uint32_t i = 0; i < location->n_lines; i++) {
-		const struct line *line = &g_array_index(
-			trace->stacks.lines, struct line, location->first_line + i);
+		const struct line *line =
+			&g_array_index(trace->stacks.lines, struct line, location->first_line + i);
 		lines[i] = (struct profile_line){ strings_get(trace->strings, line->func),
 			strings_get(trace->strings, line->system_name),
 			strings_get(trace->strings, line->file), line->line, line->func_line };

@@ -14,13 +14,15 @@
 #include <string.h>
 
 #include "viewer/decode.h"
+#include "viewer/packets.h"
 
 struct port {
-	char *name;                    /* owned: what a note calls it */
+	char *name;		       /* owned: what a note calls it */
 	bt_message_iterator *iterator; /* counted; NULL when the stream is over */
-	bt_message_array_const messages; /* borrowed from the iterator; each message counted by us */
-	uint64_t n, next;                /* of messages */
-	uint64_t n_packets;              /* begun so far */
+	bt_message_array_const
+		messages;   /* borrowed from the iterator; each message counted by us */
+	uint64_t n, next;   /* of messages */
+	uint64_t n_packets; /* begun so far */
 };
 
 struct head {
@@ -69,6 +71,14 @@ static char *take_cause(void)
 		return g_strdup("babeltrace2 gives no reason");
 	}
 	g_strdelimit(text, "\n\t", ' ');
+	/* "Sentence: name=value, name=value": the values are for babeltrace2's developers. */
+	for (char *colon = strstr(text, ": "); colon; colon = strstr(colon + 1, ": ")) {
+		size_t name = strspn(colon + 2, "abcdefghijklmnopqrstuvwxyz0123456789-_");
+		if (name > 0 && colon[2 + name] == '=') {
+			*colon = '\0';
+			break;
+		}
+	}
 	g_strchomp(text);
 	return text;
 }
@@ -145,8 +155,8 @@ static int port_advance(struct reader *reader, struct port *port, uint64_t *time
 	while (port->iterator) {
 		if (port->next == port->n) {
 			port->n = port->next = 0;
-			bt_message_iterator_next_status status = bt_message_iterator_next(
-				port->iterator, &port->messages, &port->n);
+			bt_message_iterator_next_status status =
+				bt_message_iterator_next(port->iterator, &port->messages, &port->n);
 			if (status == BT_MESSAGE_ITERATOR_NEXT_STATUS_AGAIN)
 				continue;
 			if (status == BT_MESSAGE_ITERATOR_NEXT_STATUS_END) {
@@ -317,19 +327,25 @@ static const bt_component_source *graph_add_source(
 	return component;
 }
 
-/* Name for a note: the last two parts of the stream file's path, which ends babeltrace2's port name. */
-static char *port_name(const bt_component_source *source, uint64_t i)
+/*
+ * Name for a note: that of the stream's file. babeltrace2 names a port by the stream's instance id
+ * ("UUID | CLASS | INSTANCE"), or by its path where it has none.
+ */
+static char *port_name(const bt_component_source *source, uint64_t i, const char *dir)
 {
 	const bt_port_output *port =
 		bt_component_source_borrow_output_port_by_index_const(source, i);
 	const char *name = bt_port_get_name(bt_port_output_as_port_const(port));
-	const char *slash = strrchr(name, '/');
+	const char *slash = strrchr(name, '/'), *bar = strrchr(name, '|');
+	g_autofree char *file =
+		bar ? packets_find_stream(dir, g_ascii_strtoull(bar + 1, NULL, 10)) : NULL;
 
-	return g_strdup_printf("the stream %s", slash ? slash + 1 : name);
+	return g_strdup_printf("the stream %s", file ? file : slash ? slash + 1 : name);
 }
 
-/* Connects every port of the sources to the sink. Returns 0, or -EIO with babeltrace2's error set. */
-static int graph_connect(bt_graph *graph, struct reader *reader, GPtrArray *sources)
+/* Connects every port of the sources, which read `dirs`, to the sink. Returns 0, or -EIO with babeltrace2's error set. */
+static int graph_connect(
+	bt_graph *graph, struct reader *reader, GPtrArray *sources, GPtrArray *dirs)
 {
 	bt_component_class_sink *class = sink_class();
 	const bt_component_sink *sink = NULL;
@@ -353,9 +369,10 @@ static int graph_connect(bt_graph *graph, struct reader *reader, GPtrArray *sour
 		const bt_component_source *source = sources->pdata[i];
 		uint64_t n = bt_component_source_get_output_port_count(source);
 		for (uint64_t j = 0; j < n; j++, next++) {
-			reader->ports[next].name = port_name(source, j);
+			reader->ports[next].name = port_name(source, j, dirs->pdata[i]);
 			if (bt_graph_connect_ports(graph,
-				    bt_component_source_borrow_output_port_by_index_const(source, j),
+				    bt_component_source_borrow_output_port_by_index_const(
+					    source, j),
 				    bt_component_sink_borrow_input_port_by_index_const(sink, next),
 				    NULL) != BT_GRAPH_CONNECT_PORTS_STATUS_OK)
 				goto out;
@@ -371,7 +388,8 @@ int source_read(const char *const *dirs, size_t n_dirs, source_event_fn fn, void
 	struct source_report *report)
 {
 	struct reader reader = { .report = report, .fn = fn, .user = user };
-	g_autoptr(GPtrArray) sources = g_ptr_array_new(); /* borrowed from the graph */
+	g_autoptr(GPtrArray) sources = g_ptr_array_new();   /* borrowed from the graph */
+	g_autoptr(GPtrArray) read_dirs = g_ptr_array_new(); /* borrowed from dirs; by source */
 	const bt_plugin *plugin = NULL;
 	const bt_component_class_source *class = NULL;
 	bt_graph *graph = NULL;
@@ -396,13 +414,14 @@ int source_read(const char *const *dirs, size_t n_dirs, source_event_fn fn, void
 		const bt_component_source *source = graph_add_source(graph, class, dirs[i], i);
 		if (source) {
 			g_ptr_array_add(sources, (gpointer)source);
+			g_ptr_array_add(read_dirs, (gpointer)dirs[i]);
 			continue;
 		}
 		g_autofree char *base = g_path_get_basename(dirs[i]);
 		g_autofree char *what = g_strdup_printf("the trace in %s cannot be read", base);
 		report_failure(report, what);
 	}
-	if (graph_connect(graph, &reader, sources) < 0) {
+	if (graph_connect(graph, &reader, sources, read_dirs) < 0) {
 		report_failure(report, "babeltrace2 cannot connect the streams");
 		goto out;
 	}

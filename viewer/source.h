@@ -15,14 +15,14 @@ typedef int (*source_event_fn)(void *user, const struct event *event);
 
 /* What a reading found out. Zero it, then source_report_init(). */
 struct source_report {
-	uint64_t n_events;   /* of ours */
-	uint64_t n_foreign;  /* other events in the same trace, left out */
-	uint64_t n_lost;     /* events that the streams say were discarded by the writer */
+	uint64_t n_events;  /* of ours */
+	uint64_t n_foreign; /* other events in the same trace, left out */
+	uint64_t n_lost;    /* events that the streams say were discarded by the writer */
 	uint32_t n_streams;
-	uint32_t n_failed;   /* streams and traces that could not be read to their end */
-	int has_clock;       /* wall_offset_ns is known */
+	uint32_t n_failed;	/* streams and traces that could not be read to their end */
+	int has_clock;		/* wall_offset_ns is known */
 	int64_t wall_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC, as in the metadata */
-	GPtrArray *notes;    /* owned char *: a sentence per thing that could not be read */
+	GPtrArray *notes;	/* owned char *: a sentence per thing that could not be read */
 };
 
 void source_report_init(struct source_report *report);

@@ -199,9 +199,9 @@ void stacks_resolve(struct stacks *stacks)
 	for (uint32_t i = 0; i < symbols->len;) {
 		const struct symbol *first = &g_array_index(symbols, struct symbol, i);
 		uint32_t index = idmap_get(&stacks->by_addr, first->proc, first->addr);
-		struct location *location = index == IDMAP_NONE ?
-			NULL :
-			&g_array_index(stacks->locations, struct location, index);
+		struct location *location = index == IDMAP_NONE ? NULL
+								: &g_array_index(stacks->locations,
+									  struct location, index);
 		if (location)
 			location->first_line = stacks->lines->len;
 		for (; i < symbols->len; i++) {
@@ -266,8 +266,8 @@ static int line_is_runtime(const struct stacks *stacks, const struct line *line)
 	const char *func = strings_get(stacks->strings, line->func);
 
 	return g_str_has_prefix(func, "std::") || g_str_has_prefix(func, "__gnu_cxx::") ||
-		g_str_has_prefix(func, "__gthread") || g_str_has_prefix(func, "operator new") ||
-		g_str_has_prefix(func, "flightrec_");
+	       g_str_has_prefix(func, "__gthread") || g_str_has_prefix(func, "operator new") ||
+	       g_str_has_prefix(func, "flightrec_");
 }
 
 static int location_is_runtime(const struct stacks *stacks, const struct location *location)
@@ -291,25 +291,28 @@ uint32_t stacks_site(struct stacks *stacks, uint32_t index)
 		return stack->site;
 	g_autoptr(GString) text = g_string_new(NULL);
 	if (stack->n_frames == 0) {
-		g_string_printf(text, stack->flags & STACK_FLAG_UNDEFINED ? "[stack %u is not in the trace]"
-									  : "[empty stack %u]",
+		g_string_printf(text,
+			stack->flags & STACK_FLAG_UNDEFINED ? "[stack %u is not in the trace]"
+							    : "[empty stack %u]",
 			stack->id);
 	} else {
-		while (i < stack->n_frames && location_is_runtime(stacks, stacks_frame(stacks, stack, i)))
+		while (i < stack->n_frames &&
+			location_is_runtime(stacks, stacks_frame(stacks, stack, i)))
 			i++;
 		const struct location *location =
 			stacks_frame(stacks, stack, i < stack->n_frames ? i : 0);
 		while (line + 1 < location->n_lines &&
-			line_is_runtime(stacks,
-				&g_array_index(stacks->lines, struct line, location->first_line + line)))
+			line_is_runtime(stacks, &g_array_index(stacks->lines, struct line,
+							location->first_line + line)))
 			line++;
 		stacks_append_function(stacks, location, line, text);
 		if (line < location->n_lines) {
-			const struct line *at =
-				&g_array_index(stacks->lines, struct line, location->first_line + line);
+			const struct line *at = &g_array_index(
+				stacks->lines, struct line, location->first_line + line);
 			if (at->file && at->line)
 				g_string_append_printf(text, " (%s:%u)",
-					base_name(strings_get(stacks->strings, at->file)), at->line);
+					base_name(strings_get(stacks->strings, at->file)),
+					at->line);
 		}
 	}
 	stack->site = strings_add(stacks->strings, text->str);

@@ -49,14 +49,14 @@ struct stack {
 
 struct stacks {
 	struct strings *strings; /* borrowed */
-	GArray *modules;         /* struct module */
-	GArray *lines;           /* struct line */
-	GArray *locations;       /* struct location */
-	GArray *frames;          /* uint32_t */
-	GArray *stacks;          /* struct stack */
-	struct idmap by_id;      /* (proc, id) → index in stacks */
-	struct idmap by_addr;    /* (proc, addr) → index in locations */
-	GArray *symbols;         /* struct symbol, until stacks_resolve() */
+	GArray *modules;	 /* struct module */
+	GArray *lines;		 /* struct line */
+	GArray *locations;	 /* struct location */
+	GArray *frames;		 /* uint32_t */
+	GArray *stacks;		 /* struct stack */
+	struct idmap by_id;	 /* (proc, id) → index in stacks */
+	struct idmap by_addr;	 /* (proc, addr) → index in locations */
+	GArray *symbols;	 /* struct symbol, until stacks_resolve() */
 };
 
 void stacks_init(struct stacks *stacks, struct strings *strings);

@@ -90,8 +90,8 @@ static GArray *rank_threads(const struct summary *summary)
 	for (guint i = 0; i < trace->threads->len; i++) {
 		const struct thread *thread = trace_thread(trace, i);
 		const struct thread_time *time = thread_states_get(summary->states, i);
-		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns :
-						    (double)time->state_ns[FR_STATE_RUNNING];
+		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns
+						  : (double)time->state_ns[FR_STATE_RUNNING];
 		if (time->present_ns > 0 || time->n_events > 0)
 			ranked_add(ranked, i, -(double)thread->process, busy);
 	}
@@ -209,11 +209,11 @@ void summary_finish(struct summary *summary)
 int summary_is_contention(uint32_t kind)
 {
 	return kind == FR_LOCK_MUTEX || kind == FR_LOCK_RWLOCK_RD || kind == FR_LOCK_RWLOCK_WR ||
-		kind == FR_LOCK_SPIN;
+	       kind == FR_LOCK_SPIN;
 }
 
-size_t summary_lock_pairs(
-	const struct summary *summary, uint32_t lock, const struct lock_pair **pairs_out, size_t max)
+size_t summary_lock_pairs(const struct summary *summary, uint32_t lock,
+	const struct lock_pair **pairs_out, size_t max)
 {
 	const GArray *pairs = summary->locks.pairs;
 	size_t n = 0;

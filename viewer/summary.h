@@ -50,7 +50,7 @@ struct summary {
 	/* Filled by summary_finish(): rows worth showing, most important first. */
 	GArray *by_thread; /* uint32_t, threads: by process, then by time not spent idle */
 	GArray *by_lock, *by_call, *by_call_site, *by_task, *by_region; /* uint32_t */
-	GArray *alloc_places; /* struct alloc_place */
+	GArray *alloc_places;						/* struct alloc_place */
 };
 
 #define SUMMARY_N_PASSES 5
@@ -70,8 +70,8 @@ int summary_is_contention(uint32_t lock_kind);
 /*
  * The heaviest pairs of lock `lock` (an index), at most `max`, by time waited. Returns how many.
  */
-size_t summary_lock_pairs(
-	const struct summary *summary, uint32_t lock, const struct lock_pair **pairs_out, size_t max);
+size_t summary_lock_pairs(const struct summary *summary, uint32_t lock,
+	const struct lock_pair **pairs_out, size_t max);
 
 /* Sum of a tracer counter over all processes, 0 when there is none. */
 uint64_t summary_counter(const struct summary *summary, const char *name);

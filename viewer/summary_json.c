@@ -41,8 +41,8 @@ static json_t *pairs(const struct summary *summary, const GArray *from)
 
 	for (guint i = 0; i < from->len; i++) {
 		const struct pair *pair = &g_array_index(from, struct pair, i);
-		g_autofree char *key = g_utf8_make_valid(
-			strings_get(summary->trace->strings, pair->key), -1);
+		g_autofree char *key =
+			g_utf8_make_valid(strings_get(summary->trace->strings, pair->key), -1);
 		json_object_set_new(object, key, string_of(summary, pair->value));
 	}
 	return object;
@@ -61,9 +61,9 @@ static json_t *trace_object(const struct summary *summary)
 	json_object_set_new(object, "end_reason", text_or_null(trace_receipt(trace, "end_reason")));
 	json_object_set_new(object, "scheduling", text_or_null(trace_receipt(trace, "scheduling")));
 	json_object_set_new(object, "begin_wall_ns",
-		trace->report.has_clock ?
-			json_integer((json_int_t)trace->begin_ns + trace->report.wall_offset_ns) :
-			json_null());
+		trace->report.has_clock
+			? json_integer((json_int_t)trace->begin_ns + trace->report.wall_offset_ns)
+			: json_null());
 	json_object_set_new(object, "asked_ns", asked >= 0 ? json_integer(asked) : json_null());
 	json_object_set_new(object, "window_ns", number(trace->end_ns - trace->begin_ns));
 	json_object_set_new(object, "events", number(trace->n_events));
@@ -83,8 +83,9 @@ static json_t *process_list(const struct summary *summary)
 		json_t *object = json_object();
 		uint64_t n_threads = 0;
 		for (guint j = 0; j < summary->by_thread->len; j++)
-			n_threads += trace_thread(trace, g_array_index(summary->by_thread, uint32_t, j))
-					     ->process == i;
+			n_threads +=
+				trace_thread(trace, g_array_index(summary->by_thread, uint32_t, j))
+					->process == i;
 		json_object_set_new(object, "proc", json_integer(process->proc));
 		json_object_set_new(object, "pid", pid_of(summary, i));
 		json_object_set_new(object, "ppid", json_integer(process->ppid));
@@ -94,8 +95,9 @@ static json_t *process_list(const struct summary *summary)
 		json_object_set_new(object, "start_ns",
 			json_integer((json_int_t)(process->start_ns - trace->begin_ns)));
 		json_object_set_new(object, "end_ns",
-			process->end_ns ? json_integer((json_int_t)(process->end_ns - trace->begin_ns)) :
-					  json_null());
+			process->end_ns
+				? json_integer((json_int_t)(process->end_ns - trace->begin_ns))
+				: json_null());
 		json_object_set_new(object, "threads", number(n_threads));
 		json_array_append_new(list, object);
 	}
@@ -147,8 +149,8 @@ static json_t *lock_pairs(const struct summary *summary, uint32_t lock, unsigned
 		json_object_set_new(object, "holder",
 			pair->holder_site ? string_of(summary, pair->holder_site) : json_null());
 		json_object_set_new(object, "holder_tid",
-			is_known ? json_integer(trace_thread(trace, pair->holder)->tid) :
-				   json_null());
+			is_known ? json_integer(trace_thread(trace, pair->holder)->tid)
+				 : json_null());
 		json_object_set_new(object, "holder_name",
 			is_known ? text(trace_thread_name(trace, pair->holder)) : json_null());
 		json_object_set_new(object, "count", number(pair->total.n));
@@ -171,8 +173,7 @@ static json_t *lock_list(const struct summary *summary, unsigned top)
 	for (guint i = 0; i < at_most(summary->by_lock, top); i++) {
 		uint32_t index = g_array_index(summary->by_lock, uint32_t, i);
 		const struct lock *lock = &g_array_index(summary->locks.locks, struct lock, index);
-		g_autofree char *address =
-			g_strdup_printf("0x%" G_GINT64_MODIFIER "x", lock->obj);
+		g_autofree char *address = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", lock->obj);
 		json_t *object = json_object();
 		json_object_set_new(object, "kind", text(event_lock_name(lock->kind)));
 		json_object_set_new(object, "address", text(address));
@@ -230,8 +231,8 @@ static json_t *call_site_list(const struct summary *summary, unsigned top)
 		const struct call_site *site = &g_array_index(summary->calls.sites,
 			struct call_site, g_array_index(summary->by_call_site, uint32_t, i));
 		json_t *object = json_object(), *target = json_null();
-		uint32_t fd_target = idmap_get(&trace->fds,
-			trace_process(trace, site->process)->proc, (uint32_t)site->fd);
+		uint32_t fd_target = idmap_get(
+			&trace->fds, trace_process(trace, site->process)->proc, (uint32_t)site->fd);
 		if (site->path && !site->is_path_various)
 			target = string_of(summary, site->path);
 		else if (site->fd >= 0 && fd_target != IDMAP_NONE)
@@ -265,8 +266,7 @@ static json_t *alloc_object(const struct summary *summary, unsigned top)
 		json_object_set_new(row, "objects", number((uint64_t)place->objects));
 		json_object_set_new(row, "bytes", number((uint64_t)place->bytes));
 		json_object_set_new(row, "in_use_samples", number(place->n_in_use_samples));
-		json_object_set_new(
-			row, "in_use_objects", number((uint64_t)place->in_use_objects));
+		json_object_set_new(row, "in_use_objects", number((uint64_t)place->in_use_objects));
 		json_object_set_new(row, "in_use_bytes", number((uint64_t)place->in_use_bytes));
 		json_array_append_new(list, row);
 	}
@@ -283,8 +283,8 @@ static json_t *type_list(
 	json_t *list = json_array();
 
 	for (guint i = 0; i < at_most(order, top); i++) {
-		const struct task_type *type = &g_array_index(
-			types, struct task_type, g_array_index(order, uint32_t, i));
+		const struct task_type *type =
+			&g_array_index(types, struct task_type, g_array_index(order, uint32_t, i));
 		const struct latency *latency = &type->latency;
 		json_t *object = json_object();
 		json_object_set_new(object, "type", string_of(summary, type->type));
@@ -361,8 +361,8 @@ int summary_print_json(const struct summary *summary, FILE *out, unsigned top)
 	json_object_set_new(root, "calls", call_list(summary, top));
 	json_object_set_new(root, "call_sites", call_site_list(summary, top));
 	json_object_set_new(root, "allocations", alloc_object(summary, top));
-	json_object_set_new(root, "tasks",
-		type_list(summary, summary->tasks.tasks, summary->by_task, top));
+	json_object_set_new(
+		root, "tasks", type_list(summary, summary->tasks.tasks, summary->by_task, top));
 	json_object_set_new(root, "regions",
 		type_list(summary, summary->tasks.regions, summary->by_region, top));
 	json_object_set_new(root, "counters", counter_list(summary));

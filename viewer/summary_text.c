@@ -55,8 +55,8 @@ static void print_head(const struct summary *summary, FILE *out)
 	char a[FORMAT_SIZE], b[FORMAT_SIZE], when[64];
 
 	print_indented(out, "command", command ? command : "unknown");
-	g_string_printf(text, "%s%s%s", host ? host : "unknown", kernel ? ", " : "",
-		kernel ? kernel : "");
+	g_string_printf(
+		text, "%s%s%s", host ? host : "unknown", kernel ? ", " : "", kernel ? kernel : "");
 	print_indented(out, "host", text->str);
 	g_string_printf(text, "%s covered", format_ns(a, trace->end_ns - trace->begin_ns));
 	if (asked > 0)
@@ -176,7 +176,8 @@ static void print_threads(const struct summary *summary, FILE *out, unsigned top
 
 	if (summary->by_thread->len == 0)
 		return;
-	fprintf(out, "\nThreads: where their time went (RUN: running or runnable, the rest of PRESENT)\n");
+	fprintf(out, "\nThreads: where their time went (RUN: running or runnable, the rest of "
+		     "PRESENT)\n");
 	fprintf(out, "  %7s %-15s %8s %8s %8s", "TID", "NAME", "PRESENT", "RUN", "CPU");
 	for (size_t i = 0; i < n; i++) {
 		g_autofree char *name = g_ascii_strup(event_state_name(states[i]), -1);
@@ -216,10 +217,10 @@ static void print_lock_pair(
 	const struct trace *trace = summary->trace;
 	const char *verb = is_contention ? "held by" : "let in by";
 	g_autofree char *waiter =
-		format_text(strings_get(trace->strings, pair->waiter_site), 66, 1);
+		format_text(strings_get(trace->strings, pair->waiter_site), WIDTH - 36, 1);
 	char a[FORMAT_SIZE], b[FORMAT_SIZE];
 
-	fprintf(out, "  %8s %9s %8s      at %s\n", format_ns(a, pair->total.ns),
+	fprintf(out, "  %8s %9s %8s    at %s\n", format_ns(a, pair->total.ns),
 		format_count(b, (double)pair->total.n), "", waiter);
 	if (pair->holder == THREAD_NONE && !pair->holder_site)
 		return;
@@ -232,12 +233,12 @@ static void print_lock_pair(
 	if (pair->holder_site)
 		g_string_append_printf(
 			holder, " at %s", strings_get(trace->strings, pair->holder_site));
-	g_autofree char *text = format_text(holder->str, 58, 1);
-	fprintf(out, "%37s%s %s\n", "", verb, text);
+	g_autofree char *text = format_text(holder->str, WIDTH - 45, 1);
+	fprintf(out, "%35s%s %s\n", "", verb, text);
 }
 
-static void print_locks(
-	const struct summary *summary, FILE *out, unsigned top, int is_contention, const char *title)
+static void print_locks(const struct summary *summary, FILE *out, unsigned top, int is_contention,
+	const char *title)
 {
 	const struct trace *trace = summary->trace;
 	unsigned n_shown = 0, n_left = 0;
@@ -259,9 +260,9 @@ static void print_locks(
 		fprintf(out, "  %8s %9s %8s  %s 0x%" G_GINT64_MODIFIER "x",
 			format_ns(a, lock->total.ns), format_count(b, (double)lock->total.n),
 			format_ns(c, lock->total.max_ns),
-			lock->kind == FR_LOCK_RWLOCK_RD || lock->kind == FR_LOCK_RWLOCK_WR ?
-				"rwlock" :
-				event_lock_name(lock->kind),
+			lock->kind == FR_LOCK_RWLOCK_RD || lock->kind == FR_LOCK_RWLOCK_WR
+				? "rwlock"
+				: event_lock_name(lock->kind),
 			lock->obj);
 		if (trace->processes->len > 1)
 			fprintf(out, " of pid %u", trace_process(trace, lock->process)->pid);
@@ -269,7 +270,7 @@ static void print_locks(
 			fprintf(out, ", %u timed out or failed", lock->n_failed);
 		fputc('\n', out);
 		if (lock->n_open)
-			fprintf(out, "%33s%u still waiting at the end, since %s in sum\n", "",
+			fprintf(out, "%33s%u still waiting at the end, for %s in sum\n", "",
 				lock->n_open, format_ns(a, lock->open_ns));
 		size_t n = summary_lock_pairs(summary, index, pairs, G_N_ELEMENTS(pairs));
 		for (size_t j = 0; j < n; j++)
@@ -294,8 +295,8 @@ static void print_calls(const struct summary *summary, FILE *out, unsigned top)
 	}
 	fprintf(out, "\nSystem calls through libc, by time%s\n",
 		is_exact ? " (ALL, ALL TIME: counted by the tracer, events or not)" : "");
-	fprintf(out, "  %-16s %8s %8s %8s %8s %9s %6s%s\n", "CALL", "EVENTS", "TIME", "MEAN",
-		"MAX", "BYTES", "ERRORS", is_exact ? "      ALL ALL TIME" : "");
+	fprintf(out, "  %-16s %8s %8s %8s %8s %9s %6s%s\n", "CALL", "EVENTS", "TIME", "MEAN", "MAX",
+		"BYTES", "ERRORS", is_exact ? "      ALL ALL TIME" : "");
 	for (guint i = 0; i < at_most(summary->by_call, top); i++) {
 		uint32_t call = g_array_index(summary->by_call, uint32_t, i);
 		const struct call_stat *stat = &summary->calls.by_call[call];
@@ -308,19 +309,21 @@ static void print_calls(const struct summary *summary, FILE *out, unsigned top)
 			fprintf(out, " %8s %8s", format_count(b, (double)stat->exact_n),
 				format_ns(c, stat->exact_ns));
 		if (stat->n_open)
-			fprintf(out, "\n%19s%" G_GUINT64_FORMAT " not over at the end, %s so far", "",
-				stat->n_open, format_ns(a, stat->open_ns));
+			fprintf(out, "\n%19s%" G_GUINT64_FORMAT " not over at the end, %s so far",
+				"", stat->n_open, format_ns(a, stat->open_ns));
 		fputc('\n', out);
 	}
 	print_more(out, summary->by_call, top);
 	if (n_short)
-		fprintf(out, "  %" G_GUINT64_FORMAT " short calls have no event and are only in ALL.\n",
+		fprintf(out,
+			"  %" G_GUINT64_FORMAT " short calls have no event and are only in ALL.\n",
 			n_short);
 	if (is_exact && mode && g_str_equal(mode, "snapshot"))
 		fprintf(out, "  ALL counts since the start of each process, not of the window.\n");
 }
 
-static void append_target(const struct summary *summary, const struct call_site *site, GString *text)
+static void append_target(
+	const struct summary *summary, const struct call_site *site, GString *text)
 {
 	const struct trace *trace = summary->trace;
 	uint32_t proc = trace_process(trace, site->process)->proc;
@@ -329,10 +332,10 @@ static void append_target(const struct summary *summary, const struct call_site 
 	if (site->call == FR_CALL_syscall && site->fd >= 0) {
 		g_string_append_printf(text, " number %d", site->fd);
 	} else if (site->path) {
-		g_autofree char *path = format_text(
-			site->is_path_various ? "several paths" :
-						strings_get(trace->strings, site->path),
-			40, 1);
+		g_autofree char *path =
+			format_text(site->is_path_various ? "several paths"
+							  : strings_get(trace->strings, site->path),
+				26, 1);
 		g_string_append_printf(text, " %s", path);
 	} else if (site->fd == CALL_FD_VARIOUS) {
 		g_string_append(text, " several fds");
@@ -340,7 +343,7 @@ static void append_target(const struct summary *summary, const struct call_site 
 		g_string_append_printf(text, " fd %d", site->fd);
 		if (target != IDMAP_NONE) {
 			g_autofree char *name =
-				format_text(strings_get(trace->strings, target), 30, 1);
+				format_text(strings_get(trace->strings, target), 18, 1);
 			g_string_append_printf(text, "=%s", name);
 		}
 	}
@@ -360,11 +363,12 @@ static void print_call_sites(const struct summary *summary, FILE *out, unsigned 
 			struct call_site, g_array_index(summary->by_call_site, uint32_t, i));
 		g_autoptr(GString) text = g_string_new(event_call_name(site->call));
 		append_target(summary, site, text);
-		g_string_append_printf(text, " at %s", strings_get(trace->strings, site->site));
-		g_autofree char *place = format_text(text->str, WIDTH - 39, 1);
-		fprintf(out, "  %8s %8s %8s %9s  %s\n", format_ns(a, site->ns),
+		g_string_append(text, " at ");
+		g_autofree char *place = format_text(strings_get(trace->strings, site->site),
+			WIDTH - 40 - (size_t)g_utf8_strlen(text->str, -1), 1);
+		fprintf(out, "  %8s %8s %8s %9s  %s%s\n", format_ns(a, site->ns),
 			format_count(b, (double)site->n), format_ns(c, site->max_ns),
-			format_bytes(d, (double)site->bytes), place);
+			format_bytes(d, (double)site->bytes), text->str, place);
 	}
 	print_more(out, summary->by_call_site, top);
 }
@@ -387,9 +391,9 @@ static void print_allocs(const struct summary *summary, FILE *out, unsigned top)
 		g_autofree char *site = format_text(
 			strings_get(summary->trace->strings, place->site), WIDTH - 50, 1);
 		fprintf(out, "  %9s %8s %9s %8s %7" G_GUINT64_FORMAT "  %s\n",
-			format_bytes(a, place->in_use_bytes), format_count(b, place->in_use_objects),
-			format_bytes(c, place->bytes), format_count(d, place->objects),
-			place->n_samples, site);
+			format_bytes(a, place->in_use_bytes),
+			format_count(b, place->in_use_objects), format_bytes(c, place->bytes),
+			format_count(d, place->objects), place->n_samples, site);
 	}
 	print_more(out, summary->alloc_places, top);
 }
@@ -402,21 +406,21 @@ static void print_types(const struct summary *summary, FILE *out, unsigned top, 
 
 	if (order->len == 0)
 		return;
-	fprintf(out, "\n%s\n  %8s %8s %8s %8s %8s  %s\n", title, "COUNT", "P50", "P90", "P99", "MAX",
-		"TYPE");
+	fprintf(out, "\n%s\n  %8s %8s %8s %8s %8s  %s\n", title, "COUNT", "P50", "P90", "P99",
+		"MAX", "TYPE");
 	for (guint i = 0; i < at_most(order, top); i++) {
-		const struct task_type *type = &g_array_index(
-			types, struct task_type, g_array_index(order, uint32_t, i));
+		const struct task_type *type =
+			&g_array_index(types, struct task_type, g_array_index(order, uint32_t, i));
 		const struct latency *latency = &type->latency;
-		g_autofree char *name =
-			format_text(strings_get(trace->strings, type->type), 50, 1);
+		g_autofree char *name = format_text(strings_get(trace->strings, type->type), 50, 1);
 		fprintf(out, "  %8s %8s %8s %8s %8s  %s", format_count(a[0], (double)latency->n),
 			format_ns(a[1], latency_percentile(latency, 50)),
 			format_ns(a[2], latency_percentile(latency, 90)),
 			format_ns(a[3], latency_percentile(latency, 99)),
 			format_ns(a[4], latency->max_ns), name);
 		if (type->n_open)
-			fprintf(out, "\n%48s%" G_GUINT64_FORMAT " open at the end, the oldest for %s",
+			fprintf(out,
+				"\n%48s%" G_GUINT64_FORMAT " open at the end, the oldest for %s",
 				"", type->n_open, format_ns(a[0], trace->end_ns - type->oldest_ns));
 		fputc('\n', out);
 	}
@@ -429,21 +433,21 @@ static void print_user(const struct summary *summary, FILE *out, unsigned top)
 
 	print_types(summary, out, top, "Tasks", tasks->tasks, summary->by_task);
 	if (tasks->n_ended_only)
-		fprintf(out,
-			"  %" G_GUINT64_FORMAT " tasks ended that began before the window.\n",
+		fprintf(out, "  %" G_GUINT64_FORMAT " tasks ended that began before the window.\n",
 			tasks->n_ended_only);
 	print_types(summary, out, top, "Regions", tasks->regions, summary->by_region);
 	if (tasks->n_dropped)
-		fprintf(out, "  %" G_GUINT64_FORMAT " tasks or regions beyond the limit of open ones.\n",
+		fprintf(out,
+			"  %" G_GUINT64_FORMAT " tasks or regions beyond the limit of open ones.\n",
 			tasks->n_dropped);
 	if (tasks->counters->len)
-		fprintf(out, "\nCounters of the program\n  %12s %12s %12s %9s  %s\n", "LAST", "LEAST",
-			"MOST", "VALUES", "NAME");
+		fprintf(out, "\nCounters of the program\n  %12s %12s %12s %9s  %s\n", "LAST",
+			"LEAST", "MOST", "VALUES", "NAME");
 	for (guint i = 0; i < at_most(tasks->counters, top); i++) {
 		const struct user_counter *counter =
 			&g_array_index(tasks->counters, struct user_counter, i);
-		g_autofree char *name = format_text(
-			strings_get(summary->trace->strings, counter->name), 45, 1);
+		g_autofree char *name =
+			format_text(strings_get(summary->trace->strings, counter->name), 45, 1);
 		fprintf(out,
 			"  %12" G_GINT64_FORMAT " %12" G_GINT64_FORMAT " %12" G_GINT64_FORMAT
 			" %9" G_GUINT64_FORMAT "  %s\n",
@@ -465,7 +469,8 @@ void summary_print_text(const struct summary *summary, FILE *out, unsigned top)
 	print_locks(summary, out, top, 1, "Contended locks, by time waited");
 	print_locks(summary, out, top, 0, "Waits for other threads, by time waited");
 	if (summary->locks.rest.n)
-		fprintf(out, "  %" G_GUINT64_FORMAT " more waits at locks beyond the table's limit.\n",
+		fprintf(out,
+			"  %" G_GUINT64_FORMAT " more waits at locks beyond the table's limit.\n",
 			summary->locks.rest.n);
 	print_calls(summary, out, top);
 	print_call_sites(summary, out, top);

@@ -209,8 +209,8 @@ void tasks_finish(struct tasks *tasks, struct trace *trace)
 		const GArray *nesting = tasks->nesting->pdata[i];
 		for (guint j = 0; nesting && j < nesting->len; j++) {
 			const struct begun *begun = &g_array_index(nesting, struct begun, j);
-			count_open(
-				find_type(tasks->regions, &tasks->region_types, begun->type), begun);
+			count_open(find_type(tasks->regions, &tasks->region_types, begun->type),
+				begun);
 		}
 	}
 }

@@ -11,8 +11,8 @@
 
 /* All tasks, or all regions, of a type. */
 struct task_type {
-	uint32_t type; /* string */
-	struct latency latency; /* of those that ended; whole, also before the window */
+	uint32_t type;		    /* string */
+	struct latency latency;	    /* of those that ended; whole, also before the window */
 	uint64_t n_open, oldest_ns; /* not ended within the window; when the oldest began */
 };
 
@@ -24,12 +24,12 @@ struct user_counter {
 
 struct tasks {
 	GArray *tasks, *regions; /* struct task_type */
-	GArray *counters;        /* struct user_counter */
+	GArray *counters;	 /* struct user_counter */
 	struct idmap task_types, region_types, counter_names;
-	struct idmap open;    /* (process, task) → index in begun */
-	GArray *begun;        /* struct begun: open tasks; holes are reused */
-	GArray *free_begun;   /* uint32_t */
-	GPtrArray *nesting;   /* by thread: owned GArray of struct begun; NULL */
+	struct idmap open;  /* (process, task) → index in begun */
+	GArray *begun;	    /* struct begun: open tasks; holes are reused */
+	GArray *free_begun; /* uint32_t */
+	GPtrArray *nesting; /* by thread: owned GArray of struct begun; NULL */
 	uint64_t n_logs;
 	uint64_t n_ended_only; /* tasks that ended within the window and began before it */
 	uint64_t n_dropped;

@@ -59,7 +59,8 @@ static uint64_t lane_take(struct lane *lane, uint64_t begin, uint64_t end)
 		struct interval *last = &lane->recent[lane->n_recent - 1];
 		if (last->end_ns <= begin)
 			break;
-		if (last->begin_ns < begin) { /* overlaps partly: never seen, but must not count twice */
+		if (last->begin_ns <
+			begin) { /* overlaps partly: never seen, but must not count twice */
 			begin = MIN(last->end_ns, end);
 			break;
 		}
@@ -130,8 +131,7 @@ void thread_states_finish(struct thread_states *states, struct trace *trace)
 
 const struct thread_time *thread_states_get(const struct thread_states *states, uint32_t thread)
 {
-	const struct lane *lane =
-		thread < states->lanes->len ? states->lanes->pdata[thread] : NULL;
+	const struct lane *lane = thread < states->lanes->len ? states->lanes->pdata[thread] : NULL;
 
 	return lane ? &lane->time : &no_time;
 }

@@ -10,9 +10,9 @@
 
 struct thread_time {
 	uint64_t state_ns[FR_STATE_N]; /* FR_STATE_RUNNING: the rest, running or runnable */
-	uint64_t n_events;             /* waits and calls */
-	uint64_t present_ns;           /* of the window that the thread existed */
-	uint64_t open_ns;              /* of state_ns, not over at the end of the window */
+	uint64_t n_events;	       /* waits and calls */
+	uint64_t present_ns;	       /* of the window that the thread existed */
+	uint64_t open_ns;	       /* of state_ns, not over at the end of the window */
 };
 
 struct thread_states;

@@ -196,7 +196,8 @@ void trace_define(struct trace *trace, const struct event *event)
 		define_call_total(trace, event);
 		break;
 	case EVENT_DEF_COUNTER: {
-		struct counter counter = { event->def_counter.value, find_process(trace, event->proc),
+		struct counter counter = { event->def_counter.value,
+			find_process(trace, event->proc),
 			strings_add(trace->strings, event->def_counter.name) };
 		g_array_append_val(trace->counters, counter);
 		if (g_str_equal(event->def_counter.name, "live_overflow"))
@@ -401,10 +402,10 @@ struct trace *trace_open(const char *path, uint64_t max_size, GError **error)
 		goto fail;
 	}
 	if (trace->files.state && trace->report.n_events == 0 && trace->files.events->len == 0) {
-		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT, "%s holds nothing that can be read: %s",
-			path,
-			trace->report.notes->len ? (char *)trace->report.notes->pdata[0] :
-						   "its state trace is empty");
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
+			"%s holds nothing that can be read: %s", path,
+			trace->report.notes->len ? (char *)trace->report.notes->pdata[0]
+						 : "its state trace is empty");
 		goto fail;
 	}
 	take_notes(trace, trace->report.notes);
@@ -432,14 +433,14 @@ gboolean trace_run(
 	struct trace *trace, const struct trace_pass *passes, size_t n_passes, GError **error)
 {
 	struct run run = { trace, passes, n_passes };
-	int ret;
+	int ret, is_clipped = 0;
 
 	source_report_fini(&trace->report);
 	source_report_init(&trace->report);
 	if (trace->files.events->len == 0)
 		return TRUE;
-	ret = source_read((const char *const *)trace->files.events->pdata,
-		trace->files.events->len, run_event, &run, &trace->report);
+	ret = source_read((const char *const *)trace->files.events->pdata, trace->files.events->len,
+		run_event, &run, &trace->report);
 	if (unpack_is_interrupted()) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INTERRUPTED, "interrupted");
 		return FALSE;
@@ -450,11 +451,13 @@ gboolean trace_run(
 		return FALSE;
 	}
 	take_notes(trace, trace->report.notes);
-	if (trace->n_outside)
-		g_ptr_array_add(trace->notes,
-			g_strdup_printf("%" G_GUINT64_FORMAT
-					" events outside the window are left out",
-				trace->n_outside));
+	for (size_t i = 0; i < n_passes; i++)
+		is_clipped |= !passes[i].is_unclipped;
+	if (trace->n_outside && is_clipped)
+		g_ptr_array_add(
+			trace->notes, g_strdup_printf("%" G_GUINT64_FORMAT
+						      " events outside the window are left out",
+					      trace->n_outside));
 	if (!trace->end_ns)
 		trace->end_ns = trace->last_ns;
 	return TRUE;

@@ -25,18 +25,18 @@ struct process {
 	uint32_t state; /* enum fr_process_state */
 	uint32_t exe, command;
 	uint32_t n_live_overflow; /* sampled objects whose free is not followed */
-	int is_defined; /* 0: events name it, the state trace does not; pid 0 */
+	int is_defined;		  /* 0: events name it, the state trace does not; pid 0 */
 };
 
 struct thread {
 	uint64_t start_ns, end_ns; /* end 0: alive at the end of the window */
 	uint64_t start_routine;
 	uint64_t since_ns, obj, task; /* of `state`, at the end of the window */
-	int64_t cpu_ns;               /* within the window; -1 unknown */
-	uint32_t process;             /* index */
-	uint32_t tid, creator;        /* kernel ids; creator 0: none */
+	int64_t cpu_ns;		      /* within the window; -1 unknown */
+	uint32_t process;	      /* index */
+	uint32_t tid, creator;	      /* kernel ids; creator 0: none */
 	uint32_t name, labels;
-	uint32_t state, call, holder; /* at the end of the window */
+	uint32_t state, call, holder;  /* at the end of the window */
 	uint32_t stack, creator_stack; /* indices */
 	int32_t fd;
 	uint32_t next; /* later thread with the same tid in the same process; THREAD_NONE */
@@ -66,17 +66,17 @@ struct pair {
 struct trace {
 	struct strings *strings; /* owned */
 	struct stacks stacks;
-	GArray *processes; /* struct process */
-	GArray *threads;   /* struct thread */
-	GArray *totals;    /* struct call_total */
-	GArray *lives;     /* struct live */
-	GArray *counters;  /* struct counter */
-	GArray *env, *receipt; /* struct pair, in the order of the trace */
-	struct idmap by_proc;  /* (proc, 0) → process */
-	struct idmap by_tid;   /* (proc, tid) → its first thread */
-	struct idmap fds;      /* (proc, fd) → string: target at the end of the window */
-	uint64_t begin_ns, end_ns; /* window; 0 while unknown */
-	uint64_t first_ns, last_ns; /* times of the first and last event; 0 before trace_run() */
+	GArray *processes;	      /* struct process */
+	GArray *threads;	      /* struct thread */
+	GArray *totals;		      /* struct call_total */
+	GArray *lives;		      /* struct live */
+	GArray *counters;	      /* struct counter */
+	GArray *env, *receipt;	      /* struct pair, in the order of the trace */
+	struct idmap by_proc;	      /* (proc, 0) → process */
+	struct idmap by_tid;	      /* (proc, tid) → its first thread */
+	struct idmap fds;	      /* (proc, fd) → string: target at the end of the window */
+	uint64_t begin_ns, end_ns;    /* window; 0 while unknown */
+	uint64_t first_ns, last_ns;   /* times of the first and last event; 0 before trace_run() */
 	uint64_t n_events, n_outside; /* handed out; outside the window and left out */
 	struct unpacked files;
 	struct source_report report;

@@ -23,7 +23,7 @@
 
 static volatile sig_atomic_t is_interrupted;
 
-G_DEFINE_QUARK(flightrec-view-error, view_error)
+G_DEFINE_QUARK(flightrec - view - error, view_error)
 
 void unpack_interrupt(void)
 {
@@ -113,10 +113,13 @@ static void describe_foreign(GError **error, const char *path, const uint8_t *he
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT, "%s is empty", path);
 	else if (n >= 5 && memcmp(head, "go 1.", 5) == 0)
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-			"%s is an execution trace of a Go program; open it with: go tool trace", path);
+			"%s is an execution trace of a Go program; open it with: go tool trace",
+			path);
 	else
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-			"%s is not a trace of trace-record (which is a gzip-compressed tar archive)", path);
+			"%s is not a trace of trace-record (which is a gzip-compressed tar "
+			"archive)",
+			path);
 }
 
 static gboolean copy_data(struct archive *archive, int fd, uint64_t max_size, uint64_t *n_bytes,
@@ -128,10 +131,11 @@ static gboolean copy_data(struct archive *archive, int fd, uint64_t max_size, ui
 	while ((n = archive_read_data(archive, buffer, sizeof(buffer))) > 0) {
 		*n_bytes += (uint64_t)n;
 		if (*n_bytes > max_size) {
-			g_autofree char *size = g_format_size_full(max_size, G_FORMAT_SIZE_IEC_UNITS);
+			g_autofree char *size =
+				g_format_size_full(max_size, G_FORMAT_SIZE_IEC_UNITS);
 			g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-				"%s unpacks to more than %s; --max-size=SIZE raises the limit", path,
-				size);
+				"%s unpacks to more than %s; --max-size=SIZE raises the limit",
+				path, size);
 			return FALSE;
 		}
 		if (is_interrupted) {
@@ -152,8 +156,9 @@ static gboolean copy_data(struct archive *archive, int fd, uint64_t max_size, ui
 	return TRUE;
 }
 
-static gboolean unpack_entry(struct archive *archive, struct archive_entry *entry, uint64_t max_size,
-	uint64_t *n_bytes, struct unpacked *out, const char *path, GError **error)
+static gboolean unpack_entry(struct archive *archive, struct archive_entry *entry,
+	uint64_t max_size, uint64_t *n_bytes, struct unpacked *out, const char *path,
+	GError **error)
 {
 	const char *name = archive_entry_pathname(entry);
 	mode_t type = archive_entry_filetype(entry);
@@ -161,8 +166,8 @@ static gboolean unpack_entry(struct archive *archive, struct archive_entry *entr
 	if (!name || !name_is_safe(name) || archive_entry_hardlink(entry) ||
 		(type != AE_IFREG && type != AE_IFDIR)) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-			"%s is not a trace of trace-record: it holds %s '%s', which is refused", path,
-			name && name_is_safe(name) ? "a link or special file" : "a path",
+			"%s is not a trace of trace-record: it holds %s '%s', which is refused",
+			path, name && name_is_safe(name) ? "a link or special file" : "a path",
 			name ? name : "");
 		return FALSE;
 	}
@@ -183,7 +188,8 @@ static gboolean unpack_entry(struct archive *archive, struct archive_entry *entr
 	return ok;
 }
 
-static gboolean unpack_archive(int fd, const char *path, uint64_t max_size, struct unpacked *out, GError **error)
+static gboolean unpack_archive(
+	int fd, const char *path, uint64_t max_size, struct unpacked *out, GError **error)
 {
 	struct archive *archive = archive_read_new();
 	struct archive_entry *entry;
@@ -195,7 +201,8 @@ static gboolean unpack_archive(int fd, const char *path, uint64_t max_size, stru
 	archive_read_support_format_tar(archive);
 	if (archive_read_open_fd(archive, fd, 64 << 10) != ARCHIVE_OK) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-			"%s is not a trace of trace-record: %s", path, archive_error_string(archive));
+			"%s is not a trace of trace-record: %s", path,
+			archive_error_string(archive));
 		goto out;
 	}
 	for (;;) {
@@ -203,6 +210,13 @@ static gboolean unpack_archive(int fd, const char *path, uint64_t max_size, stru
 		if (status == ARCHIVE_EOF)
 			break;
 		if (status != ARCHIVE_OK && status != ARCHIVE_WARN) {
+			if (n_files == 0) {
+				g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
+					"%s is not a trace of trace-record, or nothing of it is "
+					"left: %s",
+					path, archive_error_string(archive));
+				goto out;
+			}
 			out->is_cut = 1;
 			break;
 		}
@@ -218,8 +232,11 @@ static gboolean unpack_archive(int fd, const char *path, uint64_t max_size, stru
 			break;
 	}
 	if (out->is_cut)
-		note(out, g_strdup_printf("%s is cut short or damaged (%s); this is what could be read",
-			path, archive_error_string(archive) ? archive_error_string(archive) : "it ends early"));
+		note(out,
+			g_strdup_printf(
+				"%s is cut short or damaged (%s); this is what could be read", path,
+				archive_error_string(archive) ? archive_error_string(archive)
+							      : "it ends early"));
 	ok = TRUE;
 out:
 	archive_read_free(archive);
@@ -227,7 +244,8 @@ out:
 }
 
 /* Mirrors the folder `from` as links, so that cutting a file never touches the user's. */
-static gboolean mirror_dir(const char *from, const char *to, int depth, uint32_t *n_files, GError **error)
+static gboolean mirror_dir(
+	const char *from, const char *to, int depth, uint32_t *n_files, GError **error)
 {
 	GDir *dir = g_dir_open(from, 0, NULL);
 	const char *name;
@@ -242,15 +260,15 @@ static gboolean mirror_dir(const char *from, const char *to, int depth, uint32_t
 		if (g_lstat(source, &st) < 0 || !name_is_needed(name))
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
-			ok = g_mkdir(target, 0700) == 0 ?
-				mirror_dir(source, target, depth + 1, n_files, error) :
-				fail_errno(error, "cannot make the folder", target);
+			ok = g_mkdir(target, 0700) == 0
+				     ? mirror_dir(source, target, depth + 1, n_files, error)
+				     : fail_errno(error, "cannot make the folder", target);
 		else if (S_ISREG(st.st_mode) && symlink(source, target) < 0)
 			ok = fail_errno(error, "cannot make the link", target);
 		if (ok && ++*n_files > UNPACK_MAX_FILES) {
 			g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
-				"%s holds more than %d files, so it is not a trace of trace-record", from,
-				UNPACK_MAX_FILES);
+				"%s holds more than %d files, so it is not a trace of trace-record",
+				from, UNPACK_MAX_FILES);
 			ok = FALSE;
 		}
 		if (!ok) {
@@ -308,11 +326,12 @@ static gboolean check_streams(const char *trace, struct unpacked *out, GError **
 		if (packets_check(path, &packets) < 0) {
 			ok = fail_errno(error, "cannot read", path);
 		} else if (packets.n_whole < packets.n_bytes) {
-			note(out, g_strdup_printf("the stream %s is damaged or cut after %" G_GUINT64_FORMAT
-						  " whole packets: %" G_GUINT64_FORMAT " of its %" G_GUINT64_FORMAT
-						  " bytes are unreadable",
-				name, packets.n_packets, packets.n_bytes - packets.n_whole,
-				packets.n_bytes));
+			note(out, g_strdup_printf(
+					  "the stream %s is damaged or cut after %" G_GUINT64_FORMAT
+					  " whole packets: %" G_GUINT64_FORMAT
+					  " of its %" G_GUINT64_FORMAT " bytes are unreadable",
+					  name, packets.n_packets,
+					  packets.n_bytes - packets.n_whole, packets.n_bytes));
 			ok = cut_file(path, packets.n_whole, error);
 		}
 	}
@@ -402,8 +421,9 @@ gboolean unpack_open(const char *path, uint64_t max_size, struct unpacked *out, 
 		goto fail;
 	}
 	if (!unpacked.state)
-		note(&unpacked, g_strdup("the state trace is missing: no names of functions and threads, "
-					 "and no account of what was lost"));
+		note(&unpacked,
+			g_strdup("the state trace is missing: no names of functions and threads, "
+				 "and no account of what was lost"));
 	*out = unpacked;
 	return TRUE;
 fail:

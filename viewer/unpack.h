@@ -17,11 +17,11 @@ enum view_error {
 GQuark view_error_quark(void);
 
 struct unpacked {
-	char *dir;         /* owned: private temporary folder; removed by unpack_fini() */
-	char *state;       /* owned: folder of the state trace; NULL when there is none */
+	char *dir;	   /* owned: private temporary folder; removed by unpack_fini() */
+	char *state;	   /* owned: folder of the state trace; NULL when there is none */
 	GPtrArray *events; /* owned char *: folders of all other traces */
 	GPtrArray *notes;  /* owned char *: sentences about what is missing or damaged */
-	int is_cut;        /* the archive ends early */
+	int is_cut;	   /* the archive ends early */
 };
 
 /*

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trace_fixture DIR N_STREAMS [N_EVENTS]: text events on stdin become DIR/trace, as recorded. Events of one tid go to
+ * one stream. With N_EVENTS that many calls, waits and allocations follow, of 64 threads and 2000 stacks: for speed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctf_fixture.h"
+#include "event_text.h"
+#include "proto/schema.h"
+
+static void add_many(struct ctf_fixture *fixture, unsigned n_streams, uint64_t n_events)
+{
+	uint64_t time_ns = 1800000000, seed = 42;
+
+	for (uint64_t i = 0; i < n_events; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		uint32_t random = (uint32_t)(seed >> 33);
+		struct event event = { .time_ns = time_ns += 300,
+			.proc = 1,
+			.tid = 1000 + random % 64,
+			.stack = 16 + random / 64 % 2000 };
+		if (random % 10 < 7) {
+			event.kind = EVENT_CALL;
+			event.call.call = FR_CALL_read + random / 1024 % 8;
+			event.call.fd = random % 16;
+			event.call.ret = random % 4096;
+			event.call.dur = 200 + random % 4096;
+		} else if (random % 10 < 9) {
+			event.kind = EVENT_WAIT;
+			event.wait.kind = random / 16 % FR_LOCK_N;
+			event.wait.obj = 0x10000 + random / 512 % 100 * 64;
+			event.wait.dur = random % 100000;
+			event.wait.holder = 1000 + random / 77 % 64;
+			event.wait.holder_stack = 16 + random / 128 % 2000;
+		} else {
+			event.kind = EVENT_SAMPLE;
+			event.sample.addr = (seed >> 20) & ~15ull;
+			event.sample.size = 16 << random % 10;
+			event.sample.rate = 524288;
+		}
+		ctf_fixture_add(fixture, (unsigned)(i % n_streams), &event);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	if (argc < 3)
+		return fprintf(stderr, "usage: trace_fixture DIR N_STREAMS [N_EVENTS] < EVENTS\n"),
+		       2;
+	unsigned n_streams = (unsigned)atoi(argv[2]);
+	struct ctf_fixture *fixture = ctf_fixture_new(argv[1], n_streams, 65536);
+	while (getline(&line, &size, stdin) > 0) {
+		struct event_text text;
+		if (!event_text_parse(line, &text))
+			continue;
+		ctf_fixture_add(fixture, text.event.tid % n_streams, &text.event);
+		event_text_fini(&text);
+	}
+	free(line);
+	if (argc > 3)
+		add_many(fixture, n_streams, strtoull(argv[3], NULL, 10));
+	ctf_fixture_close(fixture);
+	return 0;
+}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+if(TARGET view)
+  add_library(view_fixture STATIC ${FR_TEST_LIB}/event_text.c ${FR_TEST_LIB}/ctf_fixture.c)
+  target_include_directories(view_fixture PUBLIC ${FR_TEST_LIB})
+  target_link_libraries(view_fixture PUBLIC view)
+  add_executable(trace_fixture ${FR_TEST_LIB}/trace_fixture.c)
+  target_link_libraries(trace_fixture PRIVATE view_fixture)
+
+  fr_unit_test(test_idmap LIBS view)
+  fr_unit_test(test_latency LIBS view)
+  fr_unit_test(test_format LIBS view)
+  fr_unit_test(test_thread_state LIBS view_fixture)
+  fr_unit_test(test_trace LIBS view_fixture)
+  fr_unit_test(test_summary LIBS view_fixture)
+  fr_unit_test(test_profile LIBS view profile_proto PkgConfig::VIEW_ZLIB)
+  fr_unit_test(test_derive LIBS view_fixture profile_proto PkgConfig::VIEW_ZLIB)
+  fr_unit_test(test_unpack LIBS view_fixture)
+
+  fr_e2e_test(viewer_summary viewer_summary.py)
+  fr_e2e_test(viewer_pprof viewer_pprof.py)
+  fr_e2e_test(viewer_damage viewer_damage.py)
+endif()
