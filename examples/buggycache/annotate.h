@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks and regions, where flightrec.h is there at compile time. Everything else that a trace shows
- * of this program needs neither the header nor a rebuild.
+ * Names the service's own operations in traces. The references are weak: nothing is linked, and
+ * without the recorder these do nothing. All else that a trace shows needs no such help.
  */
 #pragma once
 
-#include <stdint.h>
+#include "tracer/flightrec.h"
 
-#ifdef HAVE_FLIGHTREC
-#else
-static inline uint64_t task_begin(const char *type)
+#pragma weak flightrec_task_begin
+#pragma weak flightrec_task_end
+#pragma weak flightrec_region_begin
+#pragma weak flightrec_region_end
+
+static inline flightrec_task_t task_begin(const char *type)
 {
-	return 0;
+	return flightrec_task_begin ? flightrec_task_begin(0, type) : 0;
 }
 
-static inline void task_end(uint64_t task)
+static inline void task_end(flightrec_task_t task)
 {
+	if (flightrec_task_end)
+		flightrec_task_end(task);
 }
 
-static inline void region_begin(uint64_t task, const char *type)
+static inline flightrec_region_t region_begin(flightrec_task_t task, const char *type)
 {
+	return flightrec_region_begin ? flightrec_region_begin(task, type) : 0;
 }
 
-static inline void region_end(uint64_t task, const char *type)
+static inline void region_end(flightrec_region_t region)
 {
+	if (flightrec_region_end)
+		flightrec_region_end(region);
 }
-#endif

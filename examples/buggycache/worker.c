@@ -20,7 +20,7 @@
 struct job {
 	struct job *next; /* owned by the queue */
 	unsigned id, n;
-	uint64_t task;
+	flightrec_task_t task;
 };
 
 /* All under pool_lock. */
@@ -37,18 +37,19 @@ uint64_t worker_fib(unsigned n)
 static void job_run(struct job *job)
 {
 	char key[32], value[32];
+	flightrec_region_t region;
 	uint64_t result;
 
-	region_begin(job->task, "compute");
+	region = region_begin(job->task, "compute");
 	result = worker_fib(job->n);
-	region_end(job->task, "compute");
+	region_end(region);
 
-	region_begin(job->task, "store");
+	region = region_begin(job->task, "store");
 	snprintf(key, sizeof(key), "job-%u", job->id);
 	snprintf(value, sizeof(value), "%" PRIu64, result);
 	if (!cache_put(key, value))
 		fprintf(stderr, "buggycache: the result of %s is lost: no memory\n", key);
-	region_end(job->task, "store");
+	region_end(region);
 	task_end(job->task);
 	free(job);
 }

@@ -7,7 +7,7 @@ from collections import Counter
 
 from lib import SOURCE, Folder, Recorder, check, done, dump, recorded, run, wait_for
 
-LINE = re.compile(r"\[(\d+)\] \(\S+\) (?:\S+ )?(flightrec_\w+:\w+): ")
+LINE = re.compile(r"\[(\d+)\.(\d{9})\] \(\S+\) (?:\S+ )?(flightrec_\w+:\w+): ")
 
 
 def read(folder, trace, name):
@@ -21,7 +21,7 @@ def read(folder, trace, name):
         )
     unpacked = run(["tar", "xzf", trace, "-C", where])
     check(unpacked.code == 0 and not unpacked.err, f"{name}: tar xzf: {unpacked.err!r}")
-    result = run(["babeltrace2", "--clock-cycles", where])
+    result = run(["babeltrace2", "--clock-seconds", where])
     check(result.code == 0, f"{name}: babeltrace2: {result.err!r:.1000}")
     check(not result.err, f"{name}: babeltrace2 has no warning: {result.err!r:.1000}")
 
@@ -31,9 +31,10 @@ def read(folder, trace, name):
         if not match:
             unknown.append(line)
             continue
-        n_back += int(match[1]) < last
-        last = int(match[1])
-        counts[match[2]] += 1
+        now = int(match[1] + match[2])
+        n_back += now < last
+        last = now
+        counts[match[3]] += 1
     check(not unknown, f"{name}: only our events are in it: {unknown[:3]}")
     check(n_back == 0, f"{name}: {n_back} timestamps go back, of {sum(counts.values())}")
 
@@ -45,7 +46,7 @@ def read(folder, trace, name):
                 continue
             single = folder.new()
             run(["cp", metadata, stream, single])
-            result = run(["babeltrace2", "--clock-cycles", single])
+            result = run(["babeltrace2", "--clock-seconds", single])
             check(result.code == 0, f"{name}: stream {stream.name}: {result.err!r:.500}")
             alone += len(result.out.splitlines())
             n_streams += 1

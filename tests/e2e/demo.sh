@@ -12,7 +12,7 @@ if ! TMPDIR=$folder timeout 120 "$SOURCE_DIR/scripts/demo" --no-build </dev/null
 fi
 echo "scripts/demo took $(($(date +%s) - began)) s"
 failed=0
-for word in fdatasync pthread worker- mutex cache_transfer 'trace-view dump'; do
+for word in fdatasync worker- mutex cache_transfer 'trace-view dump'; do
 	if ! grep -q -- "$word" "$folder/log"; then
 		echo "FAILED: the demo's output does not show $word"
 		failed=1

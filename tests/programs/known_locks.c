@@ -118,6 +118,7 @@ static void *held_waiter(void *arg)
 __attribute__((noinline)) static void known_holder_unlocks(void)
 {
 	pthread_mutex_unlock(&held);
+	__asm__ volatile(""); /* no tail call: this function is to be in the stack */
 }
 
 static void known_holder(void)
