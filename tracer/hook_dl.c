@@ -20,11 +20,11 @@ FR_EXPORT int dlclose(void *handle)
 	/* Destructors of the library run inside: the guard is not held, but no table may be read that goes away. */
 	unwind_closing(1);
 	ret = REAL(dlclose)(handle);
+	unwind_invalidate();
 	unwind_closing(0);
 	if (guard_enter(t, FR_FRAME())) {
 		int saved_errno = errno;
 
-		unwind_invalidate();
 		modules_scan();
 		guard_leave(t);
 		errno = saved_errno;

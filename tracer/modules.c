@@ -207,8 +207,10 @@ void modules_scan(void)
 	now = fr_now();
 	n = fr_blackbox->n_modules;
 	for (i = 0; i < n; i++)
-		if (!(scan.seen[i / 64] >> (i % 64) & 1) && !table[i].unload_ns)
+		if (!(scan.seen[i / 64] >> (i % 64) & 1) && !table[i].unload_ns) {
 			__atomic_store_n(&table[i].unload_ns, now, __ATOMIC_RELEASE);
+			unwind_invalidate();
+		}
 	modules_unlock();
 	unwind_on_object = on_object;
 }

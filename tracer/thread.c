@@ -131,7 +131,7 @@ static void find_bounds(struct fr_thread *t, uint64_t stack_size)
 	if (!size) {
 		size = 8u << 20;
 		if (getrlimit(RLIMIT_STACK, &limit) == 0)
-			size = limit.rlim_cur == RLIM_INFINITY ? 1u << 30 : limit.rlim_cur;
+			size = limit.rlim_cur > 1u << 30 ? 1u << 30 : limit.rlim_cur;
 	}
 	if (t->tid == (uint32_t)sys(SYS_getpid) && here < (uintptr_t)__libc_stack_end)
 		t->bounds.hi = (uintptr_t)__libc_stack_end;
@@ -140,6 +140,9 @@ static void find_bounds(struct fr_thread *t, uint64_t stack_size)
 	t->bounds.lo = t->bounds.hi > size ? t->bounds.hi - size : 4096;
 	if (here >= t->bounds.hi || here < t->bounds.lo)
 		t->bounds.lo = t->bounds.hi = 0; /* a foreign stack: the walk probes */
+	/* A walk that begins on a signal stack goes on here. */
+	t->bounds.own_lo = t->bounds.lo;
+	t->bounds.own_hi = t->bounds.hi;
 }
 
 static void emit_start(struct fr_thread *t, const struct thread_birth *birth)
@@ -465,8 +468,6 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame)
 
 	if (unlikely(!t->private))
 		return FR_STACK_NONE;
-	if (unlikely(start.sp < bounds.lo || start.sp >= bounds.hi))
-		bounds.lo = bounds.hi = 0; /* another stack than the thread's own: probed */
 	if (max == 0 || max > 512)
 		max = 64;
 	n = unwind_walk(&start, &bounds, t->private->frames, max, &flags);

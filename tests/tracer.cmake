@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+set(T ${CMAKE_SOURCE_DIR}/tracer)
+fr_unit_test(test_blackbox SOURCES ${T}/blackbox.c)
+fr_unit_test(test_live SOURCES ${T}/live.c ${T}/blackbox.c LIBS Threads::Threads)
+fr_unit_test(test_wait_table SOURCES ${T}/wait_table.c LIBS Threads::Threads)
+if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share a process
+  fr_unit_test(test_api_off LIBS flightrec)
+endif()
