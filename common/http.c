@@ -61,7 +61,8 @@ const char *http_request_query(const struct http_request *request, const char *k
 	if (MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, key,
 		    strlen(key), &value, &n) != MHD_YES)
 		return NULL;
-	return value ? value : "";
+	/* What lies behind a %00 would go unseen. */
+	return value && strlen(value) == n ? value : "";
 }
 
 bool http_request_is_gone(const struct http_request *request)
@@ -138,19 +139,23 @@ static void refuse(struct http_request *request, unsigned status, const char *se
 	}
 }
 
-/* "name", "name:port" or "[v6]:port" names this server: a loopback name, or the address it listens on. */
-static bool is_own_host(const struct http_server *server, const char *host, size_t n)
+/* True when `host` is `name`, or `name` and a port. */
+static bool is_host(const char *host, const char *name)
 {
-	static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
-	const char *end = memchr(host, n && *host == '[' ? ']' : ':', n);
-	size_t n_name = !end ? n : *end == ']' ? (size_t)(end - host) + 1 : (size_t)(end - host);
+	size_t n = strlen(name);
 
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-		if (strlen(names[i]) == n_name && g_ascii_strncasecmp(host, names[i], n_name) == 0)
-			return true;
-	}
-	return server->sock.host && strlen(server->sock.host) == n_name &&
-	       g_ascii_strncasecmp(host, server->sock.host, n_name) == 0;
+	if (g_ascii_strncasecmp(host, name, n) != 0)
+		return false;
+	host += n;
+	return *host == '\0' ||
+	       (*host == ':' && strspn(host + 1, "0123456789") == strlen(host + 1));
+}
+
+/* A Host header that names this server: a loopback name, or the address it listens on. */
+static bool is_own_host(const struct http_server *server, const char *host)
+{
+	return is_host(host, "localhost") || is_host(host, "127.0.0.1") || is_host(host, "[::1]") ||
+	       (server->sock.host && is_host(host, server->sock.host));
 }
 
 /*
@@ -170,7 +175,7 @@ static bool is_foreign(const struct http_request *request)
 	/* A browser cannot reach a unix socket, and clients put anything into Host there. */
 	if (request->server->sock.unix_path)
 		return origin != NULL;
-	if (host && !is_own_host(request->server, host, strlen(host)))
+	if (host && !is_own_host(request->server, host))
 		return true;
 	if (origin) {
 		if (!g_str_has_prefix(origin, "http://") || !host)

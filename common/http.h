@@ -70,7 +70,7 @@ void http_server_free(struct http_server *server, unsigned drain_ms);
 /* The request. Strings are borrowed and live as long as it. */
 const char *http_request_path(const struct http_request *request);
 bool http_request_is_head(const struct http_request *request);
-/* First value of a query parameter, decoded; "" when it has none; NULL when absent. */
+/* First value of a query parameter, decoded; "" when it has none or contains a NUL; NULL when absent. */
 const char *http_request_query(const struct http_request *request, const char *key);
 /* True when the client closed its side: nobody waits for the answer any more. */
 bool http_request_is_gone(const struct http_request *request);

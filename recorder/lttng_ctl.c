@@ -22,7 +22,7 @@
 
 /* Programs write to a full sub-buffer's reader only by timer: no system call inside a tracepoint. */
 #define RING_READ_TIMER_US 1000000u
-#define RUN_READ_TIMER_US 200000u
+#define RUN_READ_TIMER_US 50000u
 #define PENDING_STEP_MS 10
 #define MAX_PENDING_MS 10000
 

@@ -173,7 +173,7 @@ void recording_stream_finish(struct recording *rec, struct recording_info *info,
 {
 	int rc;
 
-	/* The ring first: stopping a stream takes up to 350 ms, which it shall not miss. */
+	/* The ring first: stopping a stream takes 100 ms and more, which it shall not miss. */
 	run_to_ring(rec);
 	if (info->end_reason == SESSION_END_DISCONNECT) {
 		/* Nobody wants the data: no need to wait for it. */
@@ -186,7 +186,9 @@ void recording_stream_finish(struct recording *rec, struct recording_info *info,
 		info->raw_bytes = fs_tree_bytes(rec->staging.data);
 		pack_run(rec, info, fd_out);
 	}
-	lttng_ctl_destroy(rec->set.ctl, rec->run_name);
+	/* At the end of the program the daemon goes, and the session with it. */
+	if (info->end_reason != SESSION_END_EXIT)
+		lttng_ctl_destroy(rec->set.ctl, rec->run_name);
 	staging_remove(&rec->staging);
 	cpu_times_free(rec->cpu_begin);
 	rec->cpu_begin = NULL;

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* The server over real sockets. */
+#include "common/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static struct http_server *server;
+static volatile int was_gone;
+
+static void on_echo(struct http_request *request, void *user)
+{
+	const char *value = http_request_query(request, "value");
+
+	http_reply_header(request, "X-User", user);
+	http_reply(request, 200, "text/plain", value ? value : "(none)",
+		strlen(value ? value : "(none)"));
+}
+
+/* Waits until its client leaves. */
+static void on_wait(struct http_request *request, void *user)
+{
+	for (int i = 0; i < 500 && !http_request_is_gone(request); i++)
+		g_usleep(10000);
+	was_gone = http_request_is_gone(request);
+	http_reply(request, 200, "text/plain", "", 0);
+}
+
+/* Takes longer than the idle limit of the connection. */
+static void on_slow(struct http_request *request, void *user)
+{
+	g_usleep(2500000);
+	http_reply(request, 200, "text/plain", "done", 4);
+}
+
+static const struct http_route routes[] = {
+	{ "/echo", HTTP_GET | HTTP_HEAD, 0, on_echo },
+	{ "/wait", HTTP_GET, 0, on_wait },
+	{ "/slow", HTTP_GET, 0, on_slow },
+	{ "/guarded", HTTP_GET, HTTP_GUARDED, on_echo },
+	{ "/tree/", HTTP_GET, HTTP_PREFIX, on_echo },
+	{ 0 },
+};
+
+static int connect_tcp(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)http_server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -1;
+	return fd;
+}
+
+/* Sends a request and returns the whole answer; to g_free(). */
+static char *ask(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *ask(const char *format, ...)
+{
+	GString *answer = g_string_new(NULL);
+	char buffer[4096];
+	va_list args;
+	char *text;
+	ssize_t n;
+	int fd = connect_tcp();
+
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
+	CHECK(fd >= 0);
+	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+		g_string_append_len(answer, buffer, n);
+	close(fd);
+	g_free(text);
+	return g_string_free(answer, FALSE);
+}
+
+#define END "Connection: close\r\n\r\n"
+
+static void check_answer(char *answer, const char *status, const char *text)
+{
+	CHECK(g_str_has_prefix(answer, status));
+	CHECK(strstr(answer, text) != NULL);
+	if (!g_str_has_prefix(answer, status) || !strstr(answer, text))
+		printf("# got: %s\n", answer);
+	g_free(answer);
+}
+
+static void test_routes(void)
+{
+	check_answer(ask("GET /echo?value=a%%20b HTTP/1.1\r\nHost: localhost\r\n" END),
+		"HTTP/1.1 200", "a b");
+	check_answer(
+		ask("GET /echo HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 200", "(none)");
+	check_answer(
+		ask("GET /echo HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 200", "X-User: me");
+	check_answer(
+		ask("GET /tree/a/b HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 200", "(none)");
+	check_answer(ask("GET /nosuch HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 404",
+		"no such page");
+	check_answer(ask("GET /echo/ HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 404",
+		"no such page");
+}
+
+static void test_methods(void)
+{
+	char *head = ask("HEAD /echo?value=body HTTP/1.1\r\nHost: localhost\r\n" END);
+
+	CHECK(g_str_has_prefix(head, "HTTP/1.1 200"));
+	CHECK(strstr(head, "Content-Length: 4\r\n") != NULL);
+	CHECK(g_str_has_suffix(head, "\r\n\r\n"));
+	g_free(head);
+	check_answer(ask("DELETE /echo HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 405",
+		"Allow: GET, HEAD\r\n");
+	check_answer(ask("HEAD /wait HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 405",
+		"Allow: GET\r\n");
+	check_answer(
+		ask("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n" END "xy"),
+		"HTTP/1.1 405", "Allow");
+}
+
+static void check_guard(const char *headers, const char *status)
+{
+	char *answer = ask("GET /guarded HTTP/1.1\r\n%s" END, headers);
+
+	CHECK(g_str_has_prefix(answer, status));
+	if (!g_str_has_prefix(answer, status))
+		printf("# for %s got: %.60s\n", headers, answer);
+	g_free(answer);
+}
+
+static void test_guard(void)
+{
+	g_autofree char *own =
+		g_strdup_printf("Host: 127.0.0.1:%u\r\nOrigin: http://127.0.0.1:%u\r\n",
+			http_server_port(server), http_server_port(server));
+	g_autofree char *other_port = g_strdup_printf(
+		"Host: 127.0.0.1:%u\r\nOrigin: http://127.0.0.1:1\r\n", http_server_port(server));
+
+	check_guard("Host: localhost:99\r\n", "HTTP/1.1 200");
+	check_guard("Host: LOCALHOST\r\n", "HTTP/1.1 200");
+	check_guard("Host: [::1]:7\r\n", "HTTP/1.1 200");
+	check_guard(own, "HTTP/1.1 200");
+	check_guard("Host: localhost\r\nSec-Fetch-Site: same-origin\r\n", "HTTP/1.1 200");
+	check_guard("Host: localhost\r\nSec-Fetch-Site: none\r\n", "HTTP/1.1 200");
+	check_guard(other_port, "HTTP/1.1 403");
+	check_guard("Host: evil.example\r\n", "HTTP/1.1 403");
+	check_guard("Host: localhost.evil.example\r\n", "HTTP/1.1 403");
+	check_guard("Host: 127.0.0.1.evil.example\r\n", "HTTP/1.1 403");
+	check_guard("Host: [::1].evil.example\r\n", "HTTP/1.1 403");
+	check_guard("Host: localhost\r\nOrigin: https://evil.example\r\n", "HTTP/1.1 403");
+	check_guard("Host: localhost\r\nOrigin: null\r\n", "HTTP/1.1 403");
+	check_guard("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", "HTTP/1.1 403");
+	check_guard("Host: localhost\r\nSec-Fetch-Site: same-site\r\n", "HTTP/1.1 403");
+}
+
+static void test_large_body(void)
+{
+	GString *body = g_string_new(NULL);
+
+	for (int i = 0; i < 100000; i++)
+		g_string_append_c(body, 'x');
+	check_answer(
+		ask("GET /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n" END "%s",
+			body->str),
+		"HTTP/1.1 413", "too large");
+	g_string_free(body, TRUE);
+}
+
+static void test_disconnect(void)
+{
+	int fd = connect_tcp();
+	static const char request[] = "GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+	CHECK(write(fd, request, strlen(request)) == (ssize_t)strlen(request));
+	g_usleep(100000);
+	CHECK_INT(was_gone, 0);
+	close(fd);
+	for (int i = 0; i < 200 && !was_gone; i++)
+		g_usleep(10000);
+	CHECK_INT(was_gone, 1);
+}
+
+static void test_slow(void)
+{
+	check_answer(ask("GET /slow HTTP/1.1\r\nHost: localhost\r\n" END), "HTTP/1.1 200", "done");
+}
+
+/* The error of listening at an address, which must have a sentence. */
+static int listen_error(const char *address)
+{
+	struct http_server *other = NULL;
+	g_autofree char *why = NULL;
+	int err = http_listen(address, &other, &why);
+
+	CHECK(err == 0 || (why && *why));
+	http_server_free(other, 0);
+	return err;
+}
+
+static void test_addresses(void)
+{
+	g_autofree char *used = g_strdup_printf("127.0.0.1:%u", http_server_port(server));
+
+	CHECK_INT(listen_error(used), -EADDRINUSE);
+	CHECK_INT(listen_error("127.0.0.1:0"), 0);
+	CHECK_INT(listen_error("localhost:0"), 0);
+	CHECK_INT(listen_error(":0"), 0);
+	CHECK_INT(listen_error("127.9.9.9:0"), 0);
+	CHECK_INT(listen_error("0.0.0.0:0"), -EINVAL);
+	CHECK_INT(listen_error("[::]:0"), -EINVAL);
+	CHECK_INT(listen_error("192.0.2.1:80"), -EINVAL);
+	CHECK_INT(listen_error("127.0.0.1"), -EINVAL);
+	CHECK_INT(listen_error("127.0.0.1:"), -EINVAL);
+	CHECK_INT(listen_error("127.0.0.1:65536"), -EINVAL);
+	CHECK_INT(listen_error("127.0.0.1:http"), -EINVAL);
+	CHECK_INT(listen_error("example.com:80"), -EINVAL);
+	CHECK_INT(listen_error("::1:80"), -EINVAL);
+	CHECK_INT(listen_error(""), -EINVAL);
+	CHECK_INT(listen_error("unix:"), -EINVAL);
+	CHECK_INT(listen_error("unix:/no/such/folder/socket"), -ENOENT);
+}
+
+static void test_unix_socket(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("flightrec-http-XXXXXX", NULL);
+	g_autofree char *path = g_strdup_printf("%s/s", dir),
+			*address = g_strdup_printf("unix:%s", path);
+	struct sockaddr_un dead = { .sun_family = AF_UNIX };
+	struct http_server *local = NULL;
+	g_autofree char *why = NULL;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* A socket file that a killed process left. */
+	g_strlcpy(dead.sun_path, path, sizeof(dead.sun_path));
+	CHECK_INT(bind(fd, (struct sockaddr *)&dead, sizeof(dead)), 0);
+	close(fd);
+	CHECK_INT(http_listen(address, &local, &why), 0);
+	CHECK_STR(http_server_url(local), address);
+	CHECK_INT(listen_error(address), -EADDRINUSE);
+	CHECK_INT(access(path, F_OK), 0);
+	http_server_free(local, 0);
+	CHECK_INT(access(path, F_OK), -1);
+	/* A file that is no socket is never removed. */
+	CHECK(g_file_set_contents(path, "mine", -1, NULL));
+	CHECK_INT(listen_error(address), -EADDRINUSE);
+	CHECK_INT(access(path, F_OK), 0);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.user = (void *)(uintptr_t) "me",
+		.max_connections = 16,
+		.idle_seconds = 1,
+	};
+	char *why = NULL;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (http_listen("127.0.0.1:0", &server, &why) < 0 ||
+		http_server_start(server, &options) < 0) {
+		printf("Bail out! %s\n", why ? why : "cannot start");
+		return 1;
+	}
+	CASE(test_routes, "paths reach their handlers, others are 404");
+	CASE(test_methods, "methods are checked, HEAD has no body");
+	CASE(test_guard, "requests that a foreign web page makes are refused");
+	CASE(test_large_body, "a body that is too large is refused");
+	CASE(test_disconnect, "a handler sees that its client went away");
+	CASE(test_slow, "a slow handler is not cut by the idle limit");
+	CASE(test_addresses, "only loopback addresses are listened on");
+	CASE(test_unix_socket, "a stale unix socket is replaced, anything else is not");
+	http_server_free(server, 1000);
+	return CHECK_DONE();
+}
