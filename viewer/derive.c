@@ -146,7 +146,8 @@ struct profile *derive_profile(struct derive *derive, struct trace *trace)
 	int is_many = is_many_processes(derive);
 	struct profile_trace *places =
 		profile_trace_new(profile, trace, main_process(derive, trace));
-	qsort(derive->rows->data, derive->rows->len, sizeof(struct row), row_compare);
+	if (derive->rows->len)
+		qsort(derive->rows->data, derive->rows->len, sizeof(struct row), row_compare);
 	for (guint i = 0; i < derive->rows->len; i++) {
 		const struct row *row = &g_array_index(derive->rows, struct row, i);
 		struct profile_label labels[2];

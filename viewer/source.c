@@ -384,8 +384,23 @@ out:
 	return ret;
 }
 
-int source_read(const char *const *dirs, size_t n_dirs, source_event_fn fn, void *user,
-	struct source_report *report)
+/* A trace that babeltrace2 does not even open; its own text names only the temporary folder. */
+static void report_bad_trace(struct source_report *report, const char *root, const char *dir)
+{
+	g_autofree char *cause = take_cause();
+	const char *name = g_str_has_prefix(dir, root) ? dir + strlen(root) : dir;
+	int is_known = strstr(cause, dir) == NULL;
+
+	while (*name == '/')
+		name++;
+	report->n_failed++;
+	g_ptr_array_add(report->notes,
+		g_strdup_printf("%s cannot be read: %s", name,
+			is_known ? cause : "its metadata is damaged or not CTF 1.8"));
+}
+
+int source_read(const char *root, const char *const *dirs, size_t n_dirs, source_event_fn fn,
+	void *user, struct source_report *report)
 {
 	struct reader reader = { .report = report, .fn = fn, .user = user };
 	g_autoptr(GPtrArray) sources = g_ptr_array_new();   /* borrowed from the graph */
@@ -417,9 +432,7 @@ int source_read(const char *const *dirs, size_t n_dirs, source_event_fn fn, void
 			g_ptr_array_add(read_dirs, (gpointer)dirs[i]);
 			continue;
 		}
-		g_autofree char *base = g_path_get_basename(dirs[i]);
-		g_autofree char *what = g_strdup_printf("the trace in %s cannot be read", base);
-		report_failure(report, what);
+		report_bad_trace(report, root, dirs[i]);
 	}
 	if (graph_connect(graph, &reader, sources, read_dirs) < 0) {
 		report_failure(report, "babeltrace2 cannot connect the streams");

@@ -29,10 +29,10 @@ void source_report_init(struct source_report *report);
 void source_report_fini(struct source_report *report);
 
 /*
- * Reads the traces in `dirs` (each a folder with a `metadata` file), merged by CLOCK_MONOTONIC time, and
- * calls `fn`. A stream or trace that cannot be read adds a sentence to the report's notes and ends there;
+ * Reads the traces in `dirs` (each a folder with a `metadata` file, below `root`), merged by CLOCK_MONOTONIC
+ * time, and calls `fn`. A stream or trace that cannot be read adds a sentence to the report's notes and ends there;
  * the others go on. Returns 0, or -EIO when babeltrace2 cannot be used at all (a note says why).
  * Context: one thread at a time in a process.
  */
-int source_read(const char *const *dirs, size_t n_dirs, source_event_fn fn, void *user,
-	struct source_report *report);
+int source_read(const char *root, const char *const *dirs, size_t n_dirs, source_event_fn fn,
+	void *user, struct source_report *report);

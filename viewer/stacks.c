@@ -194,8 +194,11 @@ void stacks_resolve(struct stacks *stacks)
 {
 	GArray *symbols = stacks->symbols;
 
-	qsort(symbols->data, symbols->len, sizeof(struct symbol), symbol_compare);
-	qsort(stacks->modules->data, stacks->modules->len, sizeof(struct module), module_compare);
+	if (symbols->len)
+		qsort(symbols->data, symbols->len, sizeof(struct symbol), symbol_compare);
+	if (stacks->modules->len)
+		qsort(stacks->modules->data, stacks->modules->len, sizeof(struct module),
+			module_compare);
 	for (uint32_t i = 0; i < symbols->len;) {
 		const struct symbol *first = &g_array_index(symbols, struct symbol, i);
 		uint32_t index = idmap_get(&stacks->by_addr, first->proc, first->addr);

@@ -394,7 +394,7 @@ struct trace *trace_open(const char *path, uint64_t max_size, GError **error)
 		goto fail;
 	state = (const char *const *)&trace->files.state;
 	if (trace->files.state)
-		ret = source_read(state, 1, define_event, trace, &trace->report);
+		ret = source_read(trace->files.dir, state, 1, define_event, trace, &trace->report);
 	take_notes(trace, trace->files.notes);
 	if (ret < 0) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_SYSTEM, "%s cannot be read: %s", path,
@@ -439,8 +439,8 @@ gboolean trace_run(
 	source_report_init(&trace->report);
 	if (trace->files.events->len == 0)
 		return TRUE;
-	ret = source_read((const char *const *)trace->files.events->pdata, trace->files.events->len,
-		run_event, &run, &trace->report);
+	ret = source_read(trace->files.dir, (const char *const *)trace->files.events->pdata,
+		trace->files.events->len, run_event, &run, &trace->report);
 	if (unpack_is_interrupted()) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INTERRUPTED, "interrupted");
 		return FALSE;

@@ -30,10 +30,13 @@ static void add_many(struct ctf_fixture *fixture, unsigned n_streams, uint64_t n
 		} else if (random % 10 < 9) {
 			event.kind = EVENT_WAIT;
 			event.wait.kind = random / 16 % FR_LOCK_N;
-			event.wait.obj = 0x10000 + random / 512 % 100 * 64;
+			/* A lock is waited for at a few places and held by a few threads. */
+			uint32_t lock = random / 512 % 100;
+			event.stack = 16 + lock * 16 + random / 7 % 4;
+			event.wait.obj = 0x10000 + lock * 64;
 			event.wait.dur = random % 100000;
-			event.wait.holder = 1000 + random / 77 % 64;
-			event.wait.holder_stack = 16 + random / 128 % 2000;
+			event.wait.holder = 1000 + (lock + random / 77 % 3) % 64;
+			event.wait.holder_stack = 16 + lock * 16 + 8 + random / 128 % 2;
 		} else {
 			event.kind = EVENT_SAMPLE;
 			event.sample.addr = (seed >> 20) & ~15ull;

@@ -72,7 +72,8 @@ static void streams_merge_in_order(void)
 	CHECK_INT(unpacked.events->len, 1);
 	CHECK_INT(unpacked.notes->len, 0);
 	source_report_init(&report);
-	CHECK_INT(source_read((const char *const *)unpacked.events->pdata, 1, see, &seen, &report),
+	CHECK_INT(source_read(unpacked.dir, (const char *const *)unpacked.events->pdata, 1, see,
+			  &seen, &report),
 		0);
 	CHECK_INT(seen.n, 1000);
 	CHECK_INT(seen.n_wrong, 0);
@@ -104,7 +105,8 @@ static void a_cut_stream_keeps_its_whole_packets(void)
 	CHECK(unpack_open(dir, UINT64_MAX, &unpacked, NULL));
 	CHECK_INT(unpacked.notes->len, 1);
 	source_report_init(&report);
-	CHECK_INT(source_read((const char *const *)unpacked.events->pdata, 1, see, &seen, &report),
+	CHECK_INT(source_read(unpacked.dir, (const char *const *)unpacked.events->pdata, 1, see,
+			  &seen, &report),
 		0);
 	CHECK(seen.n > 800 && seen.n < 1000);
 	CHECK_INT(seen.n_wrong, 0);
