@@ -138,7 +138,8 @@ void ctf_put_s64(struct ctf_writer *writer, int64_t value)
 
 void ctf_put_string(struct ctf_writer *writer, const char *value)
 {
-	char *valid = symbol_utf8(value ? value : "");
+	/* Never empty: babeltrace2 2.0 shows the text of an earlier event in place of an empty string. */
+	char *valid = symbol_utf8(value && *value ? value : "-");
 
 	put(writer, CTF_STRING, valid, strlen(valid) + 1);
 	g_free(valid);

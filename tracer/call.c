@@ -136,7 +136,7 @@ void call_end(struct call *call, int64_t ret, const char *path)
 	if (is_short)
 		fr_count_own(t, syscalls_short, 1);
 	else if (fr_wants(FR_EVENTS_SYSCALL))
-		emit(t, call, ret, dur, path && call_saw_path(ret) ? path : NULL);
+		emit(t, call, ret, dur, path && call_saw_path(ret) && path[0] ? path : NULL);
 	add_total(call->id, dur, ret, is_short);
 	thread_leave(t, &call->wait);
 	guard_leave(t);

@@ -120,7 +120,7 @@ static int exec_begin(
 		return 0;
 	if (path && sys(SYS_faccessat, AT_FDCWD, path, F_OK) == -EFAULT)
 		path = NULL;
-	call_announce(call, path ? path : "");
+	call_announce(call, path && path[0] ? path : "-");
 	process_exec(1);
 	return 1;
 }

@@ -78,13 +78,15 @@ static void leave(struct entry *entry)
 		}                                                                               \
 	} while (0)
 
-/* Cuts a text for an event. */
+/* Cuts a text for an event. Never empty (proto/schema.md). */
 static const char *cut(char *out, size_t size, const char *text)
 {
 	size_t n = text ? strnlen(text, size - 1) : 0;
 
 	if (n)
 		memcpy(out, text, n);
+	else
+		out[n++] = '-';
 	out[n] = '\0';
 	return out;
 }
@@ -328,7 +330,7 @@ static int build_set(char *out, size_t size, const char *before, const char *key
 
 static void labels_changed(struct entry *entry, const char *labels, uintptr_t frame)
 {
-	struct fr_event_user e = { .text = labels };
+	struct fr_event_user e = { .text = labels[0] ? labels : "-" };
 
 	thread_set_labels(entry->t, labels);
 	EMIT(entry, label, &e, frame);

@@ -6,6 +6,8 @@
  */
 #include "viewer/decode.h"
 
+#include <string.h>
+
 #include <glib.h>
 
 #include "viewer/idmap.h"
@@ -156,7 +158,12 @@ static void decoder_apply(
 		value = (uint64_t)bt_field_integer_signed_get_value(field);
 		break;
 	case OP_STRING:
-		*(const char **)to = bt_field_string_get_value(field);
+		/* babeltrace2 2.0 leaves the text of an earlier event in an empty string: its length tells. */
+		*(const char **)to = bt_field_string_get_length(field)
+					     ? bt_field_string_get_value(field)
+					     : "";
+		if (strcmp(*(const char **)to, "-") == 0)
+			*(const char **)to = "";
 		return;
 	case OP_ARRAY:
 		decoder_frames(decoder, field, event);
