@@ -13,7 +13,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from lib import IS_ROOT, NOBODY, Folder, Recorder, check, done, free_port, recorded, run, wait_for
+from lib import IS_ROOT, NOBODY, Folder, Recorder, check, done, dump, free_port, recorded, run, wait_for
 
 SITE = b"the same bytes for every request\n" * 1000
 
@@ -59,16 +59,21 @@ def test_programs(folder, uid):
 
 
 def test_asan(folder, uid):
-    """A program built with a sanitizer runs as ever, untraced if need be, and a sentence says so."""
+    """A program built with a sanitizer runs as ever: traced, or untraced with a sentence that says so."""
     program = folder.programs / "host_asan"
     for case, code in (("clean", 0), ("overflow", 1)):
         bare = run([program, case], uid=uid)
-        got = recorded(folder, [program, case], uid=uid)
+        trace = folder.new(uid) / "trace.out"
+        got = recorded(folder, [program, case], options=["--trace", trace], uid=uid)
         check(bare.code == code, f"host_asan {case} ends with {code} when bare: {bare.code}")
         check(got.code == code, f"host_asan {case} ends with {code}: {got.code} {got.err!r:.500}")
         check(got.out == bare.out, f"host_asan {case}: stdout {got.out!r}, bare {bare.out!r}")
-        said = [x for x in got.err.decode().splitlines() if "anitizer" in x or "ASan" in x]
-        check(said, f"host_asan {case}: a sentence names the sanitizer: {got.err!r:.500}")
+        said = any("anitizer" in x for x in got.ours())
+        events = {x["event"] for x in dump(folder, trace)} if trace.exists() else set()
+        check(
+            said or "flightrec_thread:start" in events,
+            f"host_asan {case}: is traced ({events}), or the recorder says why not: {got.ours()}",
+        )
     check(b"heap-buffer-overflow" in got.err, f"ASan's report is there: {got.err!r:.500}")
 
 
