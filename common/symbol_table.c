@@ -65,7 +65,8 @@ static int symbol_span_of(const GElf_Sym *sym, const char *name, uint64_t addr,
 	/* Versions in .symtab are part of the name: foo@@V1. */
 	bare = g_strndup(name, strcspn(name, "@"));
 	span->lo = addr;
-	span->hi = __builtin_add_overflow(addr, sym->st_size, &span->hi) ? addr : span->hi;
+	if (__builtin_add_overflow(addr, sym->st_size, &span->hi))
+		span->hi = addr;
 	span->name = g_string_chunk_insert_const(strings, bare);
 	span->rank = symbol_name_rank(bare);
 	if (GELF_ST_BIND(sym->st_info) == STB_LOCAL)

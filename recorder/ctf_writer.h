@@ -63,7 +63,7 @@ void ctf_writer_begin(struct ctf_writer *writer, size_t class, uint64_t timestam
 
 /*
  * The fields, in the class's order (asserted). Strings become valid UTF-8 without NUL; bytes that are not
- * are written as \xNN; NULL counts as "".
+ * are written as \xNN. NULL and "" become "-" (proto/schema.md says why).
  */
 void ctf_put_u16(struct ctf_writer *writer, uint16_t value);
 void ctf_put_u32(struct ctf_writer *writer, uint32_t value);

@@ -196,13 +196,13 @@ static void random_bytes(void)
 {
 	uint32_t x = 99;
 
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < 20; round++) {
 		struct blackbox_file file = create();
 		struct blackbox *blackbox;
 		uint64_t sum[2] = { 0 };
 
 		/* Keep what makes the file a blackbox; everything else is noise. */
-		for (size_t i = 0; i < 4000; i++) {
+		for (size_t i = 0; i < 1000; i++) {
 			uint64_t at;
 
 			x = x * 1664525 + 1013904223;
@@ -213,7 +213,7 @@ static void random_bytes(void)
 		file.header->n_modules = FR_BB_MAX_MODULES;
 		blackbox_file_close(&file);
 		CHECK_INT(blackbox_open(path(), &blackbox), 0);
-		if (round % 50 == 0) {
+		if (round % 5 == 0) {
 			GArray *slots = blackbox_slots(blackbox, NULL);
 
 			for (guint i = 0; i < slots->len; i++)
@@ -281,7 +281,7 @@ static void live_writer(void)
 	pthread_t thread;
 
 	is_writing = 1;
-	CHECK_INT(blackbox_open_proc(run_dir, PROC, &blackbox), 1 - 1);
+	CHECK_INT(blackbox_open_proc(run_dir, PROC, &blackbox), 0);
 	pthread_create(&thread, NULL, write_slot, slot);
 	for (int i = 0; i < 300; i++) {
 		GArray *slots = blackbox_slots(blackbox, &n_torn);

@@ -102,7 +102,7 @@ static void strings(void)
 	CHECK_STR(run_output, "\"quote \\\" backslash \\\\ newline \\n tab \\t umlaut ü ok\"\n"
 			      "\"bad \\\\xff\\\\xc3 utf8\"\n"
 			      "\"escape \\\\x1b[31m\"\n"
-			      "\"\"\n\"\"\n");
+			      "\"-\"\n\"-\"\n");
 }
 
 static void many_packets(void)
@@ -185,7 +185,7 @@ int main(void)
 {
 	run_init("test_ctf_writer");
 	CASE(every_type, "babeltrace2 reads every field type as it was put");
-	CASE(strings, "strings keep quotes, newlines and UTF-8; other bytes are escaped");
+	CASE(strings, "strings keep quotes, newlines and UTF-8; other bytes are escaped, none is empty");
 	CASE(many_packets, "100,003 events over many packets come back in order");
 	CASE(times_never_go_back, "an earlier time is raised to the last one");
 	CASE(no_event, "a stream without events is valid");

@@ -166,7 +166,7 @@ static void whole(void)
 	CHECK(has(text));
 	CHECK(has("func = \"victim_leaf\""));
 	CHECK(has("func = \"victim_caller\""));
-	CHECK(has("addr = 16, depth = 0, func = \"\""));
+	CHECK(has("addr = 16, depth = 0, func = \"-\""));
 	CHECK(has("flags = 4, frames_length = 3"));
 	CHECK(has("name = \"main \\\"q\\\"\""));
 	CHECK(has("state = ( \"net\" : container = 11 ), call = ( \"recv\""));
