@@ -76,11 +76,17 @@ static inline unsigned run_count(const char *text, const char *needle)
 	return n;
 }
 
-static inline void run_init(const char *name)
+/* A folder of its own for this run, below `base`. */
+static inline void run_init_in(const char *base, const char *name)
 {
-	snprintf(run_dir, sizeof(run_dir), "/tmp/%s-XXXXXX", name);
+	snprintf(run_dir, sizeof(run_dir), "%s/%s-XXXXXX", base, name);
 	if (!mkdtemp(run_dir))
 		abort();
+}
+
+static inline void run_init(const char *name)
+{
+	run_init_in("/tmp", name);
 }
 
 static inline void run_fini(void)
