@@ -85,7 +85,7 @@ static int header_check(struct fr_blackbox *header, uint64_t file_size)
 
 int blackbox_open(const char *path, struct blackbox **blackbox_out)
 {
-	struct blackbox *blackbox;
+	struct blackbox *blackbox = NULL;
 	struct stat st;
 	int err, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -166,7 +166,7 @@ GArray *blackbox_list(const char *rundir)
 int blackbox_open_proc(const char *rundir, uint16_t proc, struct blackbox **blackbox_out)
 {
 	char *path = g_strdup_printf("%s/blackbox/%05u", rundir, proc);
-	struct blackbox *blackbox;
+	struct blackbox *blackbox = NULL;
 	int err = blackbox_open(path, &blackbox);
 
 	g_free(path);
@@ -275,6 +275,8 @@ void blackbox_counters(
 		counters_out->syscalls += slot->syscalls;
 		counters_out->syscalls_short += slot->syscalls_short;
 		counters_out->events += slot->events;
+		counters_out->repeat_hits += slot->repeat_hits;
+		counters_out->repeat_misses += slot->repeat_misses;
 	}
 }
 
@@ -358,7 +360,7 @@ size_t blackbox_stack(
 {
 	uint8_t record[MAX_RECORD] __attribute__((aligned(8)));
 	uint64_t at = (uint64_t)id * 8;
-	unsigned flags;
+	unsigned flags = 0;
 	size_t n;
 
 	if (id < FR_STACK_FIRST_ID || at >= FR_BB_STACK_ARENA)
@@ -381,7 +383,7 @@ void blackbox_sum(const char *rundir, struct blackbox_sum *sum_out)
 	memset(sum_out, 0, sizeof(*sum_out));
 	for (guint i = 0; i < numbers->len; i++) {
 		struct fr_counters counters;
-		struct blackbox *blackbox;
+		struct blackbox *blackbox = NULL;
 		GArray *slots;
 		int is_alive;
 

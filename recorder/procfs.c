@@ -143,7 +143,7 @@ GArray *procfs_mappings(pid_t pid)
 		return mappings;
 	while (fgets(line, sizeof(line), maps)) {
 		struct procfs_mapping mapping;
-		char flags[8];
+		char flags[8] = "";
 		int at = 0;
 
 		line[strcspn(line, "\n")] = '\0';
