@@ -170,7 +170,7 @@ int blackbox_open_proc(const char *rundir, uint16_t proc, struct blackbox **blac
 	int err = blackbox_open(path, &blackbox);
 
 	g_free(path);
-	if (err)
+	if (err || !blackbox)
 		return err;
 	if (blackbox->header.proc != proc) {
 		blackbox_close(blackbox);

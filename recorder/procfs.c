@@ -169,7 +169,7 @@ GArray *procfs_mappings(pid_t pid)
 
 char *procfs_command(pid_t pid)
 {
-	char *text = g_malloc(MAX_COMMAND), path[64];
+	char *text = g_malloc0(MAX_COMMAND), path[64];
 	GString *command = g_string_new(NULL);
 	ssize_t n;
 
