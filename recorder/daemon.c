@@ -37,6 +37,8 @@
  * goes too, so there is no harm in not waiting that long.
  */
 #define STOP_MS 150
+/* In root's place it has to tidy up itself. */
+#define STOP_SHARED_MS 5000
 #define KILL_MS 1000
 #define MAX_LOG (1 << 20)
 
@@ -87,19 +89,23 @@ static bool is_mapped(const char *map_path, unsigned id)
 	return false;
 }
 
-int daemon_user_choose(struct daemon_user *user_out, char **why_out)
+void daemon_user_choose(struct daemon_user *user_out, char **note_out)
 {
 	unsigned n = LAST_UID - FIRST_UID + 1;
 	GHashTable *used;
 
 	if (geteuid() != 0) {
 		*user_out = (struct daemon_user){ .uid = geteuid(), .gid = getegid() };
-		return 0;
+		return;
 	}
+	*user_out = (struct daemon_user){ .is_shared = true };
 	if (!has_capability(CAP_SETUID) || !has_capability(CAP_SETGID) ||
 		!has_capability(CAP_CHOWN)) {
-		*why_out = g_strdup("root without CAP_SETUID, CAP_SETGID and CAP_CHOWN");
-		return -EPERM;
+		*note_out =
+			g_strdup("Root has no CAP_SETUID, CAP_SETGID or CAP_CHOWN here, so the "
+				 "machine's session daemon is used: other recorders that use it "
+				 "too see the same events");
+		return;
 	}
 	used = uids_in_use();
 	for (unsigned i = 0; i < n; i++) {
@@ -111,11 +117,13 @@ int daemon_user_choose(struct daemon_user *user_out, char **why_out)
 			continue;
 		g_hash_table_destroy(used);
 		*user_out = (struct daemon_user){ .uid = id, .gid = id, .is_switched = true };
-		return 0;
+		return;
 	}
 	g_hash_table_destroy(used);
-	*why_out = g_strdup_printf("no free uid from %u to %u", FIRST_UID, LAST_UID);
-	return -EPERM;
+	*note_out = g_strdup_printf(
+		"No uid from %u to %u is free, so the machine's session daemon is used: other "
+		"recorders that use it too see the same events",
+		FIRST_UID, LAST_UID);
 }
 
 static void __attribute__((noreturn)) run_daemon(const char *sessiond, char *const envp[],
@@ -168,7 +176,8 @@ int daemon_start(const char *sessiond, const char *lttng_home, const struct daem
 
 	if (log_fd < 0)
 		return -errno;
-	wait_shm_note(&daemon_out->wait_shm, user->uid);
+	wait_shm_note(&daemon_out->wait_shm, user->uid,
+		&(struct wait_shm_range){ .first = FIRST_UID, .last = LAST_UID });
 	pid = fork();
 	if (pid == 0)
 		run_daemon(sessiond, envp, user, parent, log_fd);
@@ -176,6 +185,7 @@ int daemon_start(const char *sessiond, const char *lttng_home, const struct daem
 	if (pid < 0)
 		return -errno;
 	daemon_out->pid = pid;
+	daemon_out->is_shared = user->is_shared;
 	daemon_out->log_path = g_steal_pointer(&log_path);
 	return 0;
 }
@@ -256,7 +266,7 @@ void daemon_stop(struct daemon *daemon)
 		unsigned grace_ms = KILL_MS;
 
 		kill(daemon->pid, SIGTERM);
-		if (!wait_gone(daemon->pid, STOP_MS)) {
+		if (!wait_gone(daemon->pid, daemon->is_shared ? STOP_SHARED_MS : STOP_MS)) {
 			kill(daemon->pid, SIGKILL);
 			wait_gone(daemon->pid, KILL_MS);
 			grace_ms = 0;

@@ -12,19 +12,22 @@ struct daemon_user {
 	uid_t uid;
 	gid_t gid;
 	bool is_switched; /* not our own: root takes an unused uid, since root's place is shared by all */
+	bool is_shared; /* root cannot do that here: the daemon in root's place is used, or started there */
 };
 
 struct daemon {
 	pid_t pid;	/* 0: none, or ended */
 	char *log_path; /* owned; what it said */
 	struct wait_shm wait_shm;
+	bool is_shared; /* its files lie in root's place, not in our runtime folder */
 };
 
 /*
- * Chooses the user. An ordinary user keeps the own one; root needs CAP_SETUID and CAP_SETGID to take one that no
- * account and no process has. Returns 0, or -EPERM and one sentence in *why_out (g_free).
+ * Chooses the user. An ordinary user keeps the own one; root needs CAP_SETUID, CAP_SETGID and CAP_CHOWN to take one
+ * that no account and no process has. Without them the daemon is shared, and *note_out gets one sentence that
+ * says so (g_free); else it is left alone.
  */
-int daemon_user_choose(struct daemon_user *user_out, char **why_out);
+void daemon_user_choose(struct daemon_user *user_out, char **note_out);
 
 /*
  * Starts the program at `sessiond` with `lttng_home` as its home and does not wait until it answers (see

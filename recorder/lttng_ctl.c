@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,6 +29,8 @@
 
 enum call_kind {
 	CALL_WAIT_DAEMON,
+	CALL_IS_ALIVE,
+	CALL_CLEAN,
 	CALL_CREATE,
 	CALL_START,
 	CALL_STOP,
@@ -187,6 +190,23 @@ static int wait_daemon(unsigned timeout_ms, pid_t daemon_pid)
 	return -LTTNG_ERR_NO_SESSIOND;
 }
 
+/* Names are flightrec-PID-…: see ring.c and recording_stream.c. */
+static int destroy_stale(void)
+{
+	struct lttng_session *sessions = NULL;
+	int n = lttng_list_sessions(&sessions);
+
+	for (int i = 0; i < n; i++) {
+		int pid;
+
+		if (sscanf(sessions[i].name, "flightrec-%d-", &pid) == 1 && kill(pid, 0) < 0 &&
+			errno == ESRCH)
+			lttng_destroy_session_no_wait(sessions[i].name);
+	}
+	free(sessions);
+	return n < 0 ? n : 0;
+}
+
 static int probe_dir(const char *dir)
 {
 	g_autofree char *path = g_strdup_printf("%s/probe", dir);
@@ -222,6 +242,10 @@ static int run_call(const struct call *call)
 	switch (call->kind) {
 	case CALL_WAIT_DAEMON:
 		return wait_daemon(call->timeout_ms, call->pid);
+	case CALL_IS_ALIVE:
+		return lttng_session_daemon_alive() == 1 ? 0 : -LTTNG_ERR_NO_SESSIOND;
+	case CALL_CLEAN:
+		return destroy_stale();
 	case CALL_CREATE:
 		return create_session(call->spec);
 	case CALL_START:
@@ -342,6 +366,16 @@ int lttng_ctl_wait_daemon(struct lttng_ctl *ctl, unsigned timeout_ms, pid_t daem
 	return post(ctl,
 		(struct call){
 			.kind = CALL_WAIT_DAEMON, .timeout_ms = timeout_ms, .pid = daemon_pid });
+}
+
+int lttng_ctl_is_alive(struct lttng_ctl *ctl)
+{
+	return post(ctl, (struct call){ .kind = CALL_IS_ALIVE });
+}
+
+int lttng_ctl_clean(struct lttng_ctl *ctl)
+{
+	return post(ctl, (struct call){ .kind = CALL_CLEAN });
 }
 
 int lttng_ctl_create(struct lttng_ctl *ctl, const struct lttng_spec *spec)

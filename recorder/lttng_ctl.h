@@ -46,8 +46,12 @@ void lttng_ctl_free(struct lttng_ctl *ctl);
  * All below return 0, or LTTng's negative error code: see lttng_ctl_error(). After a failure of create nothing
  * of the session remains.
  */
-/* Waits up to timeout_ms until the daemon answers; `*is_ended` (may be set by another thread) stops the wait. */
+/* Waits up to timeout_ms until the daemon answers, or until it ended. */
 int lttng_ctl_wait_daemon(struct lttng_ctl *ctl, unsigned timeout_ms, pid_t daemon_pid);
+/* 0 when a daemon answers already. */
+int lttng_ctl_is_alive(struct lttng_ctl *ctl);
+/* In a shared daemon: destroys the sessions of recorders that are gone. */
+int lttng_ctl_clean(struct lttng_ctl *ctl);
 int lttng_ctl_create(struct lttng_ctl *ctl, const struct lttng_spec *spec);
 int lttng_ctl_start(struct lttng_ctl *ctl, const char *session);
 /* For a stream, all data is on disk when this returns. */

@@ -54,7 +54,8 @@ struct app {
 	struct lttng_ctl *ctl;
 	struct recording *recording;
 	struct routes_context context;
-	char *command, *note; /* owned */
+	char *command;		 /* owned */
+	char *note, *small_ring; /* owned; sentences for every trace; NULL: nothing to say */
 };
 
 /* Refuses: prints the sentence and gives the exit status back. */
@@ -98,40 +99,27 @@ static int app_check(struct app *app)
 /* The ring that fits; a smaller one is said. */
 static struct lttng_geometry fit_ring(struct app *app)
 {
-	unsigned n_cpus = (unsigned)get_nprocs_conf();
 	uint64_t bytes = app->options.buffer_bytes;
-	uint64_t free_bytes = app->rundir.free_bytes;
-	struct lttng_geometry geometry;
 	char got[32], wanted[32];
 
-	if (bytes + SHM_MARGIN > free_bytes) {
-		bytes = MAX(MIN_RING, free_bytes / 4);
+	if (bytes + SHM_MARGIN > app->rundir.free_bytes) {
+		bytes = MAX(MIN_RING, app->rundir.free_bytes / 4);
 		units_size_format(bytes, got, sizeof(got));
 		units_size_format(app->options.buffer_bytes, wanted, sizeof(wanted));
-		app->note = g_strdup_printf(
-			"The flight recorder has %s instead of %s, since %s has little "
-			"room left",
+		app->small_ring = g_strdup_printf("The flight recorder has %s instead of %s, since "
+						  "%s has little room left",
 			got, wanted, app->rundir.dir.path);
-		log_say("%s", app->note);
+		log_say("%s", app->small_ring);
 	}
-	geometry = lttng_geometry_fit(bytes, n_cpus, true);
-	return geometry;
+	return lttng_geometry_fit(bytes, (unsigned)get_nprocs_conf(), true);
 }
 
-/* Starts the private daemon and waits until it answers. 0 or -1 after a message. */
-static int start_daemon(struct app *app)
+static int spawn_daemon(struct app *app)
 {
 	int rc = daemon_start(app->sessiond, app->rundir.lttng_home, &app->user, &app->daemon);
 
 	if (rc < 0) {
 		log_error("Cannot start %s: %s", app->sessiond, strerror(-rc));
-		return -1;
-	}
-	/* liblttng-ctl looks for the daemon there. No other thread exists yet. */
-	g_setenv("LTTNG_HOME", app->rundir.lttng_home, TRUE);
-	rc = lttng_ctl_new(&app->user, &app->ctl);
-	if (rc < 0) {
-		log_error("Cannot talk to the session daemon: %s", strerror(-rc));
 		return -1;
 	}
 	if (lttng_ctl_wait_daemon(app->ctl, DAEMON_READY_MS, app->daemon.pid) < 0) {
@@ -141,6 +129,27 @@ static int start_daemon(struct app *app)
 			words ? ": " : "", words ? words : "");
 		return -1;
 	}
+	return 0;
+}
+
+/* Starts the thread that talks to the daemon, and the daemon unless one is shared. 0 or -1. */
+static int start_daemon(struct app *app)
+{
+	int rc;
+
+	/* liblttng-ctl looks for the daemon there. No other thread exists yet. */
+	g_setenv("LTTNG_HOME", app->rundir.lttng_home, TRUE);
+	rc = lttng_ctl_new(&app->user, &app->ctl);
+	if (rc < 0) {
+		log_error("Cannot talk to the session daemon: %s", strerror(-rc));
+		return -1;
+	}
+	if (!app->user.is_shared)
+		return spawn_daemon(app);
+	log_say("%s", app->note);
+	if (lttng_ctl_is_alive(app->ctl) < 0)
+		return spawn_daemon(app);
+	lttng_ctl_clean(app->ctl);
 	return 0;
 }
 
@@ -159,16 +168,17 @@ static int app_start(struct app *app)
 	int rc = 0;
 
 	if (app->program.kind != PROGRAM_BARE) {
-		if (daemon_user_choose(&app->user, &why) < 0 ||
-			runtime_dir_create(app->options.buffer_bytes + SHM_MARGIN, app->user.uid,
-				app->user.gid, &app->rundir, &why) < 0)
+		daemon_user_choose(&app->user, &app->note);
+		if (runtime_dir_create(app->options.buffer_bytes + SHM_MARGIN, app->user.uid,
+			    app->user.gid, &app->rundir, &why) < 0)
 			return fail(why, -1);
 		staging_clean(app->store.dir);
 		if (start_daemon(app) < 0)
 			return -1;
 		settings.ctl = app->ctl;
 		settings.ring = fit_ring(app);
-		settings.note = app->note;
+		settings.notes[0] = app->note;
+		settings.notes[1] = app->small_ring;
 	}
 	if (recording_new(&settings, &app->recording, &why) < 0)
 		return fail(why, -1);
@@ -190,7 +200,7 @@ static int start_http(struct app *app)
 	app->context.url = http_server_url(app->http);
 	app->context.rundir = app->rundir.dir.path;
 	app->context.command = app->command;
-	app->context.note = app->note;
+	app->context.note = app->note ? app->note : app->small_ring;
 	app->context.start_real_ns = g_get_real_time() * 1000;
 	routes_fill(&options, &app->context);
 	err = http_server_start(app->http, &options);
@@ -259,6 +269,9 @@ static int app_run(struct app *app)
 		return EXIT_FAILURE;
 	if (app->program.why)
 		log_say("%s", app->program.why);
+	if (is_bare && app->options.trace_file)
+		log_say("Nothing is recorded, so --trace %s is not written",
+			app->options.trace_file);
 	err = process_start(&app->inherited, app->program.path, app->options.argv, envp, &pid);
 	if (err) {
 		recording_program_ended(app->recording);
@@ -288,6 +301,7 @@ static void app_stop(struct app *app)
 	g_free(app->sessiond);
 	g_free(app->command);
 	g_free(app->note);
+	g_free(app->small_ring);
 }
 
 int main(int argc, char **argv)

@@ -68,7 +68,7 @@ struct recording_settings {
 	const struct store *store;
 	struct lttng_geometry ring;
 	const char *untraced; /* sentence when the program itself is not traced; or NULL */
-	const char *note;     /* sentence for every trace; or NULL */
+	const char *notes[2]; /* sentences for every trace; or NULL */
 };
 
 /* Starts the ring and the worker thread. Returns 0, or -EIO and one sentence in *why_out (g_free). */

@@ -68,7 +68,8 @@ static int snapshot_pack(struct recording *rec, const struct staging *staging, b
 	int err;
 
 	pack_add_note(&job, rec->set.untraced);
-	pack_add_note(&job, rec->set.note);
+	for (size_t i = 0; i < G_N_ELEMENTS(rec->set.notes); i++)
+		pack_add_note(&job, rec->set.notes[i]);
 	if (is_dirty)
 		pack_add_note(&job,
 			"A traced process was killed while the flight recorder was on; if it died "

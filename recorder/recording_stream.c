@@ -156,7 +156,8 @@ static void pack_run(struct recording *rec, struct recording_info *info, int *fd
 	int err;
 
 	pack_add_note(&job, rec->set.untraced);
-	pack_add_note(&job, rec->set.note);
+	for (size_t i = 0; i < G_N_ELEMENTS(rec->set.notes); i++)
+		pack_add_note(&job, rec->set.notes[i]);
 	if (info->end_reason == SESSION_END_SIZE_CAP)
 		pack_add_note(&job, "The recording ended early: it reached --max-trace-size");
 	if (info->end_reason == SESSION_END_DISK_FULL)
@@ -186,8 +187,8 @@ void recording_stream_finish(struct recording *rec, struct recording_info *info,
 		info->raw_bytes = fs_tree_bytes(rec->staging.data);
 		pack_run(rec, info, fd_out);
 	}
-	/* At the end of the program the daemon goes, and the session with it. */
-	if (info->end_reason != SESSION_END_EXIT)
+	/* At the end of the program a daemon of our own goes, and the session with it. */
+	if (info->end_reason != SESSION_END_EXIT || rec->set.user->is_shared)
 		lttng_ctl_destroy(rec->set.ctl, rec->run_name);
 	staging_remove(&rec->staging);
 	cpu_times_free(rec->cpu_begin);

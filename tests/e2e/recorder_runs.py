@@ -192,6 +192,23 @@ def whole_run(folder, uid):
     check(sorted(p.name for p in output.iterdir()) == ["whole.out", "whole.out.d"], "no other file is left")
 
 
+def no_capabilities(folder):
+    """Root that may not change its uid, as in a container without capabilities: the shared daemon is used."""
+    place = "/var/run/lttng"
+    had_place = os.path.isdir(place)
+    output = folder.new()
+    result = run(["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-all", folder.bin / "trace-record", "--listen",
+                  "127.0.0.1:0", "--output-dir", output, "--trace", output / "t.out", "--", *SLEEPS])
+    check(result.code == 0, f"without capabilities: {result.code} {result.err!r}")
+    check(any("CAP_SETUID" in line for line in result.ours()), f"it is said: {result.ours()}")
+    facts, text = receipt(output / "t.out")
+    check(any("CAP_SETUID" in v for v in facts.values()), f"and noted: {facts}")
+    sleeps = count(text, 'flightrec_syscall:call: .*"select"')
+    check(sleeps == 23, f"without capabilities: all 23 sleeps are in it: {sleeps}")
+    if not had_place and os.path.isdir(place):
+        os.rmdir(place)  # lttng-sessiond leaves it, empty
+
+
 def trace_refusals(folder):
     for path, word in ((folder.path, "folder"), (folder.path / "no" / "t.out", "t.out")):
         result = recorded(folder, ["touch", folder.path / "started"], options=["--trace", path])
@@ -225,6 +242,8 @@ def main():
         exit_ends_a_run(folder)
         stop_waits_for_exit(folder)
         trace_refusals(folder)
+        if IS_ROOT:
+            no_capabilities(folder)
     done()
 
 
