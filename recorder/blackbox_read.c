@@ -171,7 +171,7 @@ int blackbox_open_proc(const char *rundir, uint16_t proc, struct blackbox **blac
 
 	g_free(path);
 	if (err || !blackbox)
-		return err;
+		return err ? err : -EIO;
 	if (blackbox->header.proc != proc) {
 		blackbox_close(blackbox);
 		return BLACKBOX_E_DAMAGED;
