@@ -147,7 +147,8 @@ static size_t pick_states(
 	*is_rest_out = 0;
 	for (int j = 0; j < FR_STATE_N; j++)
 		*is_rest_out |= sums[j] > 0;
-	return n;
+	/* The column for the others takes the place of one. */
+	return n - (size_t)*is_rest_out;
 }
 
 static void print_process_line(const struct summary *summary, uint32_t index, FILE *out)
@@ -177,13 +178,13 @@ static void print_threads(const struct summary *summary, FILE *out, unsigned top
 	if (summary->by_thread->len == 0)
 		return;
 	fprintf(out, "\nThreads: where their time went (RUN: running or runnable, the rest of "
-		     "PRESENT)\n");
+		     "PRESENT;\n  CPU: on a processor, also inside calls)\n");
 	fprintf(out, "  %7s %-15s %8s %8s %8s", "TID", "NAME", "PRESENT", "RUN", "CPU");
 	for (size_t i = 0; i < n; i++) {
 		g_autofree char *name = g_ascii_strup(event_state_name(states[i]), -1);
 		fprintf(out, " %8s", name);
 	}
-	fprintf(out, "%s\n", is_rest ? "   OTHER" : "");
+	fprintf(out, "%s\n", is_rest ? "    OTHER" : "");
 	for (guint i = 0; i < at_most(summary->by_thread, top); i++) {
 		uint32_t index = g_array_index(summary->by_thread, uint32_t, i);
 		const struct thread *thread = trace_thread(trace, index);
@@ -205,7 +206,7 @@ static void print_threads(const struct summary *summary, FILE *out, unsigned top
 		for (int j = 0; j < FR_STATE_N; j++)
 			all += time->state_ns[j];
 		if (is_rest)
-			fprintf(out, " %7s", format_ns(buffer, all - shown));
+			fprintf(out, " %8s", format_ns(buffer, all - shown));
 		fputc('\n', out);
 	}
 	print_more(out, summary->by_thread, top);
@@ -273,8 +274,14 @@ static void print_locks(const struct summary *summary, FILE *out, unsigned top, 
 			fprintf(out, "%33s%u still waiting at the end, for %s in sum\n", "",
 				lock->n_open, format_ns(a, lock->open_ns));
 		size_t n = summary_lock_pairs(summary, index, pairs, G_N_ELEMENTS(pairs));
-		for (size_t j = 0; j < n; j++)
+		uint64_t n_waits = 0;
+		for (size_t j = 0; j < n; j++) {
 			print_lock_pair(summary, pairs[j], is_contention, out);
+			n_waits += pairs[j]->total.n;
+		}
+		if (n_waits < lock->total.n)
+			fprintf(out, "  %8s %9" G_GUINT64_FORMAT " %8s    at other places\n", "",
+				lock->total.n - n_waits, "");
 	}
 	if (n_left)
 		fprintf(out, "  ... and %u more (--top=N shows more, --top=0 all)\n", n_left);

@@ -184,7 +184,10 @@ static void text_fits_100_columns(void)
 		"1200ms 10 path stack=30 call=open fd=-1 ret=-2 dur=3ms "
 		"path=/a/very/long/path/to/some/file/that/is/not/there/at/all/ever\n"
 		"1300ms 10 sample stack=30 addr=0x300 size=10240 rate=524288\n"
-		"1400ms 10 wait stack=30 kind=cond obj=0xffffffffffff dur=200ms holder=11\n");
+		"1400ms 10 wait stack=30 kind=cond obj=0xffffffffffff dur=200ms holder=11\n"
+		"1500ms 10 wait kind=sem obj=1 dur=10ms\n1510ms 10 wait kind=join obj=1 dur=10ms\n"
+		"1520ms 10 wait kind=once obj=1 dur=10ms\n1530ms 10 call call=poll dur=10ms\n"
+		"1540ms 10 call call=recv dur=10ms\n1550ms 10 call call=nanosleep dur=10ms\n");
 	summary_print_text(&summary, out, 10);
 	fclose(out);
 	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
@@ -195,6 +198,7 @@ static void text_fits_100_columns(void)
 		widest = MAX(widest, width);
 	}
 	CHECK(widest <= 100);
+	CHECK(strstr(text, "OTHER") != NULL);
 	CHECK(strstr(text, "12 events") != NULL);
 	CHECK(strstr(text, "3 stacks cut at the depth limit") != NULL);
 	CHECK(strstr(text, "a sentence for people") != NULL);
