@@ -98,8 +98,11 @@ FR_EXPORT int pthread_mutex_unlock(pthread_mutex_t *lock)
 FR_REAL(pthread_rwlock_unlock)
 FR_EXPORT int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
-	if (likely(fr_on))
+	if (likely(fr_on)) {
 		wait_release((uintptr_t)lock, FR_FRAME());
+		if (rwlock_owner(lock))
+			wait_release((uintptr_t)lock | WAIT_READER, FR_FRAME());
+	}
 	return REAL(pthread_rwlock_unlock)(lock);
 }
 

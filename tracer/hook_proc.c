@@ -263,12 +263,13 @@ static long make(long (*real)(long, ...), long nr, const long args[6])
 
 FR_EXPORT long fr_hook_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	long (*real)(long, ...) =
-		likely(fr_real_syscall) ? fr_real_syscall : real_find(&fr_entry_syscall);
+	long (*real)(long, ...) = fr_real_syscall;
 	const long args[6] = { a, b, c, d, e, f };
 	struct call call;
 	long ret;
 
+	if (unlikely(!real))
+		real = (long (*)(long, ...))real_find(&fr_entry_syscall);
 	if (!CALL_BEGIN(&call, FR_CALL_syscall, (int)nr)) {
 		ret = fr_is_lttng(FR_RETURN()) ? real(nr, a, b, c, d, e, f) : make(real, nr, args);
 	} else {

@@ -10,6 +10,12 @@
 
 #include "tracer/internal.h"
 
+/*
+ * Waiters for the reading side of a lock register address | WAIT_READER: a reader that leaves lets no other
+ * reader in.
+ */
+#define WAIT_READER ((uintptr_t)1)
+
 /* Registers the calling thread as a waiter for `obj`. Bounded; when full the holder stays unknown (counted). */
 void wait_enter(struct fr_thread *t, uintptr_t obj);
 
