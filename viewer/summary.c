@@ -58,8 +58,8 @@ void summary_init(struct summary *summary, struct trace *trace)
 void summary_fini(struct summary *summary)
 {
 	GArray *arrays[] = { summary->by_thread, summary->by_lock, summary->by_call,
-		summary->by_call_site, summary->by_task, summary->by_region,
-		summary->alloc_places };
+		summary->by_call_site, summary->by_task, summary->by_region, summary->alloc_places,
+		summary->first_pair };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i])
@@ -188,6 +188,36 @@ static GArray *alloc_places(struct summary *summary)
 	return places;
 }
 
+static int pair_compare(const void *a_, const void *b_)
+{
+	const struct lock_pair *a = a_, *b = b_;
+
+	if (a->lock != b->lock)
+		return a->lock < b->lock ? -1 : 1;
+	if (a->total.ns != b->total.ns)
+		return a->total.ns > b->total.ns ? -1 : 1;
+	return a->waiter_site < b->waiter_site ? -1 : a->waiter_site > b->waiter_site;
+}
+
+/* Sorts the pairs by lock, the heaviest first, and notes where each lock's begin. */
+static GArray *sort_pairs(struct locks *locks)
+{
+	GArray *first = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	uint32_t at = 0;
+
+	if (locks->pairs->len)
+		qsort(locks->pairs->data, locks->pairs->len, sizeof(struct lock_pair),
+			pair_compare);
+	idmap_fini(&locks->by_pair); /* its indices are void now */
+	for (uint32_t lock = 0; lock <= locks->locks->len; lock++) {
+		while (at < locks->pairs->len &&
+			g_array_index(locks->pairs, struct lock_pair, at).lock < lock)
+			at++;
+		g_array_append_val(first, at);
+	}
+	return first;
+}
+
 void summary_finish(struct summary *summary)
 {
 	struct trace *trace = summary->trace;
@@ -204,6 +234,7 @@ void summary_finish(struct summary *summary)
 	summary->by_task = rank_types(summary->tasks.tasks);
 	summary->by_region = rank_types(summary->tasks.regions);
 	summary->alloc_places = alloc_places(summary);
+	summary->first_pair = sort_pairs(&summary->locks);
 }
 
 int summary_is_contention(uint32_t kind)
@@ -215,23 +246,12 @@ int summary_is_contention(uint32_t kind)
 size_t summary_lock_pairs(const struct summary *summary, uint32_t lock,
 	const struct lock_pair **pairs_out, size_t max)
 {
-	const GArray *pairs = summary->locks.pairs;
-	size_t n = 0;
+	uint32_t first = g_array_index(summary->first_pair, uint32_t, lock);
+	uint32_t behind = g_array_index(summary->first_pair, uint32_t, lock + 1);
+	size_t n = MIN(max, behind - first);
 
-	for (guint i = 0; i < pairs->len; i++) {
-		const struct lock_pair *pair = &g_array_index(pairs, struct lock_pair, i);
-		size_t at = n;
-		if (pair->lock != lock)
-			continue;
-		while (at > 0 && pairs_out[at - 1]->total.ns < pair->total.ns)
-			at--;
-		if (at >= max)
-			continue;
-		n = MIN(n + 1, max);
-		for (size_t j = n - 1; j > at; j--)
-			pairs_out[j] = pairs_out[j - 1];
-		pairs_out[at] = pair;
-	}
+	for (size_t i = 0; i < n; i++)
+		pairs_out[i] = &g_array_index(summary->locks.pairs, struct lock_pair, first + i);
 	return n;
 }
 

@@ -51,6 +51,7 @@ struct summary {
 	GArray *by_thread; /* uint32_t, threads: by process, then by time not spent idle */
 	GArray *by_lock, *by_call, *by_call_site, *by_task, *by_region; /* uint32_t */
 	GArray *alloc_places;						/* struct alloc_place */
+	GArray *first_pair; /* uint32_t, by lock and one more: where its pairs begin in locks.pairs */
 };
 
 #define SUMMARY_N_PASSES 5

@@ -77,15 +77,14 @@ static json_t *process_list(const struct summary *summary)
 {
 	const struct trace *trace = summary->trace;
 	json_t *list = json_array();
+	g_autofree uint64_t *n_threads = g_new0(uint64_t, trace->processes->len + 1);
 
+	for (guint i = 0; i < summary->by_thread->len; i++)
+		n_threads[trace_thread(trace, g_array_index(summary->by_thread, uint32_t, i))
+				  ->process]++;
 	for (guint i = 0; i < trace->processes->len; i++) {
 		const struct process *process = trace_process(trace, i);
 		json_t *object = json_object();
-		uint64_t n_threads = 0;
-		for (guint j = 0; j < summary->by_thread->len; j++)
-			n_threads +=
-				trace_thread(trace, g_array_index(summary->by_thread, uint32_t, j))
-					->process == i;
 		json_object_set_new(object, "proc", json_integer(process->proc));
 		json_object_set_new(object, "pid", pid_of(summary, i));
 		json_object_set_new(object, "ppid", json_integer(process->ppid));
@@ -98,7 +97,7 @@ static json_t *process_list(const struct summary *summary)
 			process->end_ns
 				? json_integer((json_int_t)(process->end_ns - trace->begin_ns))
 				: json_null());
-		json_object_set_new(object, "threads", number(n_threads));
+		json_object_set_new(object, "threads", number(n_threads[i]));
 		json_array_append_new(list, object);
 	}
 	return list;
