@@ -160,6 +160,7 @@ static int app_start(struct app *app)
 		.options = &app->options,
 		.rundir = &app->rundir,
 		.user = &app->user,
+		.daemon = &app->daemon,
 		.store = &app->store,
 		.untraced = app->program.why,
 	};

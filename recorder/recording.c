@@ -20,6 +20,7 @@
 #include "recorder/procfs.h"
 
 #define WATCH_NS 100000000ull
+#define IDLE_NS 60000000000ull
 /* See await_disconnect(). */
 #define NOTICE_NS 100000000ull
 #define DROP_NS 6000000000ull
@@ -222,7 +223,8 @@ static void *worker_main(void *arg)
 		enum session_end reason;
 
 		if (rec->session.state != SESSION_RECORDING) {
-			pthread_cond_wait(&rec->changed, &rec->mutex);
+			wait_until(rec, procfs_now() + IDLE_NS);
+			daemon_trim_log(rec->set.daemon);
 			continue;
 		}
 		if (session_is_due(&rec->session, procfs_now())) {
@@ -328,6 +330,8 @@ void recording_note_ring(struct recording *rec)
 	pthread_mutex_lock(&rec->mutex);
 	rec->is_ring_on = rec->ring.is_on;
 	rec->ring_since_ns = rec->ring.since_ns;
+	/* `number` is the next one's. */
+	rec->ring_number = rec->ring.number - 1;
 	pthread_mutex_unlock(&rec->mutex);
 }
 
@@ -433,6 +437,8 @@ void recording_free(struct recording *rec)
 
 void recording_status(struct recording *rec, struct recording_status *status_out)
 {
+	g_autofree char *folder = NULL;
+
 	memset(status_out, 0, sizeof(*status_out));
 	status_out->untraced = rec->set.untraced;
 	pthread_mutex_lock(&rec->mutex);
@@ -445,6 +451,10 @@ void recording_status(struct recording *rec, struct recording_status *status_out
 	if (rec->is_ring_on)
 		status_out->ring_window_ns = procfs_now() - rec->ring_since_ns;
 	pthread_mutex_unlock(&rec->mutex);
-	/* Never changes. */
-	status_out->ring_bytes = rec->ring.geometry.total_bytes;
+	if (!rec->set.ctl)
+		return;
+	/* Geometry never changes. */
+	status_out->ring_bytes = rec->set.ring.total_bytes;
+	folder = ring_folder(rec->set.rundir->shm_parent, rec->ring_number);
+	status_out->has_ring_held = ring_fill(folder, &rec->set.ring, &status_out->ring_held_bytes);
 }

@@ -55,7 +55,9 @@ struct recording_status {
 	bool has_current, has_last;
 	struct recording_info current, last;
 	bool is_ring_on;
-	uint64_t ring_bytes;	 /* capacity in memory */
+	uint64_t ring_bytes;	  /* capacity in memory */
+	uint64_t ring_held_bytes; /* of events in it, if has_ring_held */
+	bool has_ring_held;
 	uint64_t ring_window_ns; /* the ring has recorded without a pause for so long */
 	const char *untraced;	 /* borrowed sentence; NULL: the program is traced */
 };
@@ -65,6 +67,7 @@ struct recording_settings {
 	struct lttng_ctl *ctl;	       /* NULL: the program runs without tracer */
 	const struct runtime_dir *rundir;
 	const struct daemon_user *user;
+	const struct daemon *daemon;
 	const struct store *store;
 	struct lttng_geometry ring;
 	const char *untraced; /* sentence when the program itself is not traced; or NULL */

@@ -45,6 +45,7 @@ struct recording {
 	struct ring ring;
 	bool is_ring_on; /* copies of the ring's, under `mutex`: LTTng may keep the ring busy for seconds */
 	uint64_t ring_since_ns;
+	unsigned ring_number;
 };
 
 /* CLOCK_REALTIME in ns. */

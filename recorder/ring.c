@@ -32,10 +32,14 @@ unsigned ring_count_dead(const char *rundir)
 	return n;
 }
 
+char *ring_folder(const char *shm_parent, unsigned number)
+{
+	return g_strdup_printf("%s/ring-%u", shm_parent, number);
+}
+
 int ring_open(struct ring *ring)
 {
-	g_autofree char *folder =
-		g_strdup_printf("%s/ring-%u", ring->rundir->shm_parent, ring->number);
+	g_autofree char *folder = ring_folder(ring->rundir->shm_parent, ring->number);
 	char name[sizeof(ring->name)];
 	struct lttng_spec spec = {
 		.name = name,

@@ -39,5 +39,11 @@ void ring_close(struct ring *ring);
  */
 unsigned ring_count_dead(const char *rundir);
 
-/* Bytes written so far and still held, at most the capacity; false when the layout is unknown. */
-bool ring_fill(const struct ring *ring, uint64_t *held_out);
+/* Folder of session `number` in shared memory, to g_free(). */
+char *ring_folder(const char *shm_parent, unsigned number);
+
+/*
+ * Bytes of events that the ring in `folder` holds, all users and CPUs, from the positions in its files. False when no
+ * program has registered yet, or LTTng's layout is not the known one. Takes no lock, stops nothing.
+ */
+bool ring_fill(const char *folder, const struct lttng_geometry *geometry, uint64_t *held_out);

@@ -48,14 +48,18 @@ static json_t *program_json(const struct routes_context *context, const struct b
 
 static json_t *ring_json(const struct recording_status *status)
 {
+	const char *state = status->is_ring_on ? "recording" : "paused";
 	char window[64];
 
+	if (status->untraced && !status->ring_bytes)
+		state = "off";
 	units_duration_format((int64_t)status->ring_window_ns, window, sizeof(window));
-	return json_pack("{s:s, s:I, s:s}", "state",
-		status->untraced && !status->ring_bytes ? "off"
-		: status->is_ring_on			? "recording"
-							: "paused",
-		"capacity_bytes", (json_int_t)status->ring_bytes, "recording_for", window);
+	/* held_bytes null: no program has registered yet. */
+	return json_pack("{s:s, s:I, s:o, s:s}", "state", state, "capacity_bytes",
+		(json_int_t)status->ring_bytes, "held_bytes",
+		status->has_ring_held ? json_integer((json_int_t)status->ring_held_bytes)
+				      : json_null(),
+		"recording_for", window);
 }
 
 static json_t *settings_json(const struct options *options)

@@ -203,8 +203,9 @@ def no_capabilities(folder):
     check(any("CAP_SETUID" in line for line in result.ours()), f"it is said: {result.ours()}")
     facts, text = receipt(output / "t.out")
     check(any("CAP_SETUID" in v for v in facts.values()), f"and noted: {facts}")
-    sleeps = count(text, 'flightrec_syscall:call: .*"select"')
-    check(sleeps == 23, f"without capabilities: all 23 sleeps are in it: {sleeps}")
+    # Programs of other recorders on this machine may be in it as well, as the note says.
+    procs = re.findall(r'flightrec_syscall:call: .* proc = (\d+),.*"select"', text)
+    check(any(procs.count(x) == 23 for x in set(procs)), f"without capabilities: all 23 sleeps are in it: {procs}")
     if not had_place and os.path.isdir(place):
         os.rmdir(place)  # lttng-sessiond leaves it, empty
 
