@@ -26,7 +26,8 @@
 #define MIN_TRACE (1ull << 20)
 #define MAX_STACK_DEPTH 128
 
-const char *argp_program_version = "trace-record (flightrec) " FLIGHTREC_VERSION;
+/* Visible, so that it stands in for the variable of libc, which argp reads. */
+__attribute__((visibility("default"))) const char *argp_program_version = "trace-record (flightrec) " FLIGHTREC_VERSION;
 
 enum option_key {
 	KEY_LISTEN = 0x100,
