@@ -19,18 +19,13 @@ void log_init(const char *program, bool is_quiet)
 	log_is_quiet = is_quiet;
 }
 
-static void log_line(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
-
-static void log_line(const char *format, va_list args)
+static void log_line(const char *text)
 {
 	char line[2048];
-	int n = snprintf(line, sizeof(line), "%s: ", log_program);
-	int room = (int)sizeof(line) - n - 1;
-	int m = vsnprintf(line + n, (size_t)room, format, args);
+	int n = snprintf(line, sizeof(line) - 1, "%s: %s", log_program, text);
 
-	if (m < 0)
-		return;
-	n += m < room ? m : room - 1;
+	if (n > (int)sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
 	line[n++] = '\n';
 	/* Nobody is left to be told when stderr is gone. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
@@ -39,20 +34,24 @@ static void log_line(const char *format, va_list args)
 
 void log_say(const char *format, ...)
 {
+	char text[2000];
 	va_list args;
 
 	if (log_is_quiet)
 		return;
 	va_start(args, format);
-	log_line(format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	log_line(text);
 }
 
 void log_error(const char *format, ...)
 {
+	char text[2000];
 	va_list args;
 
 	va_start(args, format);
-	log_line(format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	log_line(text);
 }

@@ -101,19 +101,17 @@ static void __attribute__((noreturn)) run_child(const struct inherited *inherite
 int process_start(const struct inherited *inherited, const char *path, char *const argv[],
 	char *const envp[], pid_t *pid_out)
 {
-	g_autofree char **shell_argv = NULL;
+	/* "/bin/sh PATH ARG…", for a script without #!. All borrowed. */
+	g_autoptr(GPtrArray) shell_argv = g_ptr_array_new();
 	int pipe_fds[2], err = 0;
-	size_t argc = 0;
 	ssize_t n;
 	pid_t pid;
 
-	while (argv[argc])
-		argc++;
-	shell_argv = g_new0(char *, argc + 2);
-	shell_argv[0] = (char *)(uintptr_t) "/bin/sh";
-	shell_argv[1] = (char *)(uintptr_t)path;
-	for (size_t i = 1; i < argc; i++)
-		shell_argv[i + 1] = argv[i];
+	g_ptr_array_add(shell_argv, (void *)(uintptr_t) "/bin/sh");
+	g_ptr_array_add(shell_argv, (void *)(uintptr_t)path);
+	for (size_t i = 1; argv[0] && argv[i]; i++)
+		g_ptr_array_add(shell_argv, argv[i]);
+	g_ptr_array_add(shell_argv, NULL);
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return errno;
 	pid = fork();
@@ -124,7 +122,7 @@ int process_start(const struct inherited *inherited, const char *path, char *con
 		return err;
 	}
 	if (pid == 0)
-		run_child(inherited, path, argv, envp, shell_argv, pipe_fds[1]);
+		run_child(inherited, path, argv, envp, (char **)shell_argv->pdata, pipe_fds[1]);
 	close(pipe_fds[1]);
 	do
 		n = read(pipe_fds[0], &err, sizeof(err));

@@ -218,23 +218,18 @@ void route_index(struct http_request *request, void *user)
 	pid_t pid = atomic_load(&context->pid);
 	g_autofree char *events = options_events_format(context->options->events);
 	g_autofree char *command = g_markup_escape_text(context->command, -1);
-	g_autofree char *ring = NULL, *current = NULL, *last = NULL, *body = NULL, *warning = NULL;
 	const char *base =
 		g_str_has_prefix(context->url, "http") ? context->url : "http://localhost/";
+	g_autofree char *ring = NULL, *current = NULL, *last_plain = NULL, *last = NULL;
+	g_autofree char *why = NULL, *warning = NULL, *body = NULL;
 
 	recording_status(context->recording, status);
 	ring = ring_words(status);
 	current = current_words(status);
-	last = last_words(status);
-	{
-		g_autofree char *plain = g_steal_pointer(&last);
-		g_autofree char *why =
-			g_markup_escape_text(status->untraced ? status->untraced : "", -1);
-
-		last = g_markup_escape_text(plain, -1);
-		warning =
-			*why ? g_strdup_printf("<p><strong>%s.</strong></p>\n", why) : g_strdup("");
-	}
+	last_plain = last_words(status);
+	last = g_markup_escape_text(last_plain, -1);
+	why = g_markup_escape_text(status->untraced ? status->untraced : "", -1);
+	warning = *why ? g_strdup_printf("<p><strong>%s.</strong></p>\n", why) : g_strdup("");
 	body = g_strdup_printf(page, command, (int)pid, count_threads(pid), warning, ring, events,
 		RECORDING_SCHEDULING, current, last, base);
 	http_reply(request, 200, "text/html; charset=utf-8", body, strlen(body));

@@ -71,7 +71,7 @@ static int begin(const char *dir, const char *path, bool is_rotated, struct stor
 int store_open(const char *dir, struct store *store_out, char **why_out)
 {
 	struct store store = { .dir = fs_absolute(dir) };
-	struct store_file probe;
+	struct store_file probe = { .fd = -1 };
 	int err = store_file_begin(&store, &probe);
 
 	if (err) {
@@ -202,15 +202,16 @@ unsigned store_retain(const char *dir_path, unsigned keep)
 	struct dirent *entry;
 	unsigned n = 0;
 
-	while (dir && (entry = readdir(dir))) {
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
 		if (store_is_kept_name(entry->d_name))
 			g_ptr_array_add(names, g_strdup(entry->d_name));
 	}
 	g_ptr_array_sort(names, compare_names);
 	for (guint i = 0; i + keep < names->len; i++)
 		n += unlinkat(dirfd(dir), names->pdata[i], 0) == 0;
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return n;
 }
 
