@@ -53,7 +53,9 @@ enum fr_process_state {
 	X(regions_misnested, "regions ended out of order, dropped")                                \
 	X(tasks_overflow, "tasks beyond the table of open tasks")                                  \
 	X(forks_raw, "children of raw clone or _Fork, left untraced")                              \
-	X(events, "events handed to the ring")
+	X(events, "events handed to the ring")                                                     \
+	X(repeat_hits, "stacks known from the words they rest on, without a walk")                 \
+	X(repeat_misses, "stacks walked")
 
 struct fr_counters {
 #define FR_X(field, text) uint64_t field;
@@ -93,7 +95,7 @@ struct fr_slot {
 	uint64_t cpu_ns;        /* CPU time at thread exit */
 	/* This thread's share of the counters of the same name: written by the owner, without atomics.
 	 * A total is the header's counter plus these of all slots. */
-	uint64_t locks_free, syscalls, syscalls_short, events;
+	uint64_t locks_free, syscalls, syscalls_short, events, repeat_hits, repeat_misses;
 	char name[16];
 	char labels[160]; /* "k=v,k2=v2", cut to fit at a pair's boundary */
 };

@@ -275,6 +275,8 @@ void blackbox_counters(
 		counters_out->syscalls += slot->syscalls;
 		counters_out->syscalls_short += slot->syscalls_short;
 		counters_out->events += slot->events;
+		counters_out->repeat_hits += slot->repeat_hits;
+		counters_out->repeat_misses += slot->repeat_misses;
 	}
 }
 

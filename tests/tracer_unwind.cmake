@@ -28,8 +28,12 @@ target_link_libraries(unwind_lazy PRIVATE fr_flags unwind_plugin_a -Wl,-z,lazy)
 fr_unit_test(test_unwind SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads ${CMAKE_DL_LIBS})
 add_dependencies(test_unwind unwind_plugin_a unwind_plugin_b unwind_lazy)
 fr_unit_test(test_unwind_step SOURCES ${FR_UNWIND_SOURCES} LIBS Threads::Threads -Wl,-z,lazy)
+foreach(name test_stack_repeat test_stack_repeat_random)
+  fr_unit_test(${name} SOURCES ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack_repeat.c LIBS Threads::Threads)
+endforeach()
 # Later than fr_flags: without frame pointers, as distributions build programs.
-set_source_files_properties(unit/test_unwind.c unit/test_unwind_step.c unit/unwind_plugin.c unit/unwind_lazy.c
+set_source_files_properties(unit/test_unwind.c unit/test_unwind_step.c unit/test_stack_repeat.c
+  unit/test_stack_repeat_random.c unit/unwind_plugin.c unit/unwind_lazy.c
   unit/unwind_busy.cc PROPERTIES COMPILE_OPTIONS "-O2;-fomit-frame-pointer")
 
 # A benchmark, not a test: build and run bin/bench_unwind.

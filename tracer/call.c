@@ -27,7 +27,8 @@ int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame)
 		return 0;
 	call->id = (uint16_t)id;
 	call->fd = fd;
-	call->stack = fr_wants(FR_EVENTS_SYSCALL) ? fr_capture(t, frame) : FR_STACK_NONE;
+	call->stack =
+		fr_wants(FR_EVENTS_SYSCALL) ? fr_capture(t, frame, FR_REPEAT_CALL) : FR_STACK_NONE;
 	call->begin_ns = fr_now();
 	state.stack = call->stack;
 	state.since_ns = call->begin_ns;

@@ -88,7 +88,8 @@ static void record(
 	struct fr_event_alloc e = {
 		.kind = (uint8_t)kind, .addr = (uintptr_t)p, .size = size, .rate = rate
 	};
-	struct live_object object = { (uintptr_t)p, size, fr_now(), fr_capture(t, frame), t->tid };
+	struct live_object object = { (uintptr_t)p, size, fr_now(),
+		fr_capture(t, frame, FR_REPEAT_ALLOC), t->tid };
 
 	fr_count(allocs, 1);
 	live_add(&object);

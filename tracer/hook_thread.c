@@ -87,7 +87,7 @@ static void fill(struct start *start, const pthread_attr_t *attributes, uintptr_
 	if (start->is_lttng || !fr_on || !guard_enter(t, frame))
 		return;
 	start->creator = t->tid;
-	start->creator_stack = fr_capture(t, frame);
+	start->creator_stack = fr_capture(t, frame, FR_REPEAT_USER);
 	if (t->private)
 		memcpy(start->labels, t->private->labels[t->private->n_labels],
 			sizeof(start->labels));

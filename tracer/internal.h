@@ -18,6 +18,7 @@
 #include "proto/schema.h"
 #include "tracer/event.h"
 #include "tracer/real.h"
+#include "tracer/stack_repeat.h"
 #include "tracer/unwind.h"
 
 enum fr_stage {
@@ -61,6 +62,8 @@ struct fr_private {
 	uint64_t pthread; /* pthread_t of the owner, to name who ended in a join */
 	uint32_t n_regions;
 	uint32_t n_labels;
+	uint32_t n_captures;	     /* before `repeat` is mapped */
+	struct stack_repeat *repeat; /* owned mapping; NULL: not yet */
 	uintptr_t frames[512]; /* of the walk under way: too large for the program's small stacks */
 	struct fr_region regions[FR_REGION_DEPTH];
 	char labels[FR_LABEL_DEPTH + 1]
@@ -142,8 +145,8 @@ static inline void guard_leave(struct fr_thread *t)
 #define FR_FRAME() ((uintptr_t)__builtin_frame_address(0))
 #define FR_RETURN() ((uintptr_t)__builtin_return_address(0))
 
-/* The caller's stack, interned. Needs the guard. */
-uint32_t fr_capture(struct fr_thread *t, uintptr_t frame);
+/* The caller's stack, interned; `kind` chooses the records that repeated stacks are looked for in. Needs the guard. */
+uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind);
 
 /* Fills what every event has. */
 static inline void fr_event_init(struct fr_event *e, const struct fr_thread *t, uint32_t stack)

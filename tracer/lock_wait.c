@@ -27,7 +27,7 @@ int lock_wait_begin(struct lock_wait *wait, enum fr_lock kind, const void *obj, 
 	wait->kind = (uint8_t)kind;
 	wait->obj = (uintptr_t)obj;
 	wait->holder = holder;
-	wait->stack = fr_capture(t, frame);
+	wait->stack = fr_capture(t, frame, FR_REPEAT_LOCK);
 	wait_enter(t, (uintptr_t)obj | (kind == FR_LOCK_RWLOCK_RD ? WAIT_READER : 0));
 	wait->begin_ns = fr_now();
 	state.since_ns = wait->begin_ns;

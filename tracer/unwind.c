@@ -15,6 +15,7 @@
 #include "tracer/unwind_cfi.h"
 #include "tracer/unwind_expr.h"
 #include "tracer/unwind_memory.h"
+#include "tracer/unwind_trail.h"
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -34,7 +35,26 @@ struct walk {
 	bool is_call; /* registers.pc is a return address */
 	bool is_guessed;
 	enum unwind_end end;
+	/* With a trail: where the values of fp and bx at hand come from; see unwind_trail.h */
+	uintptr_t fp_at, bx_at;
 };
+
+/* Whatever the next step does with them, the walk rests on both. */
+static void rest_on_all(struct walk *walk)
+{
+	struct unwind_trail *trail = walk->memory.trail;
+
+	if (!trail)
+		return;
+	trail_rest_on(trail, &walk->fp_at, &trail->has_fp);
+	trail_rest_on(trail, &walk->bx_at, &trail->has_bx);
+}
+
+static void set_partial(struct walk *walk)
+{
+	if (walk->memory.trail)
+		walk->memory.trail->is_partial = true;
+}
 
 static uintptr_t lookup_pc(const struct walk *walk)
 {
@@ -45,6 +65,7 @@ static uintptr_t lookup_pc(const struct walk *walk)
 static void enter_stack(struct walk *walk, uintptr_t sp)
 {
 	const struct unwind_bounds *bounds = walk->bounds;
+	struct unwind_trail *trail = walk->memory.trail;
 	uintptr_t floor = sp - CACHE_MAX_SLOT;
 	uintptr_t lo, hi;
 
@@ -55,13 +76,15 @@ static void enter_stack(struct walk *walk, uintptr_t sp)
 		lo = bounds->own_lo;
 		hi = bounds->own_hi;
 	} else {
-		walk->memory = (struct unwind_memory){ .is_probed = true };
+		walk->memory = (struct unwind_memory){ .is_probed = true, .trail = trail };
+		set_partial(walk);
 		count(&unwind_stats.probed);
 		return;
 	}
 	/* So far below sp no rule that fits in the cache reaches, and further down pages may be missing. */
 	walk->memory = (struct unwind_memory){ .lo = floor > lo && floor < sp ? floor : lo,
-		.hi = hi & ~(uintptr_t)7 };
+		.hi = hi & ~(uintptr_t)7,
+		.trail = trail };
 }
 
 /*
@@ -126,6 +149,7 @@ static bool step_by_tables(struct walk *walk)
 
 	if (cache_is_closed())
 		return stop(walk, UNWIND_END_CLOSING);
+	rest_on_all(walk);
 	if (cache_find_row(lookup_pc(walk), &fde, &row) != CFI_OK)
 		return stop(walk, UNWIND_END_BAD_TABLE);
 	if (row.ra.kind == CFI_UNDEFINED)
@@ -165,6 +189,7 @@ static bool step_by_signal(struct walk *walk)
 	uintptr_t at = arch_signal_context(walk->registers.sp);
 	const arch_context *context = (const arch_context *)at;
 
+	set_partial(walk);
 	if (!unwind_memory_has(&walk->memory, at) ||
 		!unwind_memory_has(&walk->memory, at + ARCH_CONTEXT_SIZE - 8))
 		return stop_unreadable(walk);
@@ -186,6 +211,7 @@ static bool step_by_frame_pointer(struct walk *walk, enum unwind_end reason)
 {
 	uintptr_t fp = walk->registers.fp, caller_fp, pc;
 
+	rest_on_all(walk);
 	if (reason == UNWIND_END_CLOSING || fp < walk->registers.sp || (fp & 7) ||
 		fp - walk->registers.sp > MAX_GUESSED_FRAME ||
 		!unwind_memory_read(&walk->memory, fp, &caller_fp) ||
@@ -199,23 +225,41 @@ static bool step_by_frame_pointer(struct walk *walk, enum unwind_end reason)
 	return true;
 }
 
+/*
+ * Makes sure that the slots of a cached rule can be read, for those that are outside the known bounds: on
+ * a stack that is probed these may move. False: walk->end is set.
+ */
+static __attribute__((noinline)) bool admit_slots(struct walk *walk, uintptr_t cfa, uint64_t word)
+{
+	uintptr_t fp_slot = cache_fp_slot(word), bx_slot = cache_bx_slot(word);
+
+	if (!unwind_memory_has(&walk->memory, arch_ra_slot(cfa)) ||
+		(fp_slot && !unwind_memory_has(&walk->memory, cfa - fp_slot)) ||
+		(bx_slot && !unwind_memory_has(&walk->memory, cfa - bx_slot)))
+		return stop_unreadable(walk);
+	return true;
+}
+
 /* A step by a cached rule that follow_cache() has not made. */
 static bool step_simple(struct walk *walk, uint64_t word)
 {
 	struct unwind_registers *registers = &walk->registers;
-	uintptr_t base = registers->sp, fp_slot = cache_fp_slot(word),
-		  bx_slot = cache_bx_slot(word);
-	uintptr_t cfa;
+	uintptr_t base = registers->sp, cfa;
 
 	if (cache_kind(word) != CACHE_SP)
 		base = cache_kind(word) == CACHE_FP ? registers->fp : registers->bx;
 	cfa = base + cache_offset(word);
 	if (cfa <= registers->sp || (cfa & 7))
 		return stop(walk, UNWIND_END_ORDER);
-	if (!unwind_memory_read(&walk->memory, arch_ra_slot(cfa), &registers->pc) ||
-		(fp_slot && !unwind_memory_read(&walk->memory, cfa - fp_slot, &registers->fp)) ||
-		(bx_slot && !unwind_memory_read(&walk->memory, cfa - bx_slot, &registers->bx)))
-		return stop_unreadable(walk);
+	if (!admit_slots(walk, cfa, word))
+		return false;
+	if (walk->memory.trail)
+		trail_step(walk->memory.trail, word, cfa, &walk->fp_at, &walk->bx_at);
+	registers->pc = unwind_memory_load(arch_ra_slot(cfa));
+	if (cache_fp_slot(word))
+		registers->fp = unwind_memory_load(cfa - cache_fp_slot(word));
+	if (cache_bx_slot(word))
+		registers->bx = unwind_memory_load(cfa - cache_bx_slot(word));
 	registers->sp = cfa;
 	registers->context = NULL;
 	walk->is_call = true;
@@ -247,21 +291,6 @@ static bool step_special(struct walk *walk, uint64_t word, uintptr_t *address)
 }
 
 /*
- * Makes sure that the slots of a cached rule can be read, for those that are outside the known bounds: on
- * a stack that is probed these may move. False: walk->end is set.
- */
-static __attribute__((noinline)) bool admit_slots(struct walk *walk, uintptr_t cfa, uint64_t word)
-{
-	uintptr_t fp_slot = cache_fp_slot(word), bx_slot = cache_bx_slot(word);
-
-	if (!unwind_memory_has(&walk->memory, arch_ra_slot(cfa)) ||
-		(fp_slot && !unwind_memory_has(&walk->memory, cfa - fp_slot)) ||
-		(bx_slot && !unwind_memory_has(&walk->memory, cfa - bx_slot)))
-		return stop_unreadable(walk);
-	return true;
-}
-
-/*
  * Follows cached rules as long as there are any, from walk->registers on. Returns the number of frames
  * written, the last of which is the one at hand: its word, which needs more than this loop, is in *word_out;
  * with walk->end set to another value than UNWIND_END_N the walk is over.
@@ -269,9 +298,11 @@ static __attribute__((noinline)) bool admit_slots(struct walk *walk, uintptr_t c
  * All that a step needs is in local variables: a pc that went through memory on its way to the next
  * look-up would cost as much as the rest of the step.
  */
-UNWIND_RAW static size_t follow_cache(
-	struct walk *walk, uintptr_t *frames, size_t max, uint64_t *word_out)
+UNWIND_RAW static inline __attribute__((always_inline)) size_t follow(
+	struct walk *walk, uintptr_t *frames, size_t max, uint64_t *word_out, bool has_trail)
 {
+	struct unwind_trail *trail = has_trail ? walk->memory.trail : NULL;
+	uintptr_t fp_at = has_trail ? walk->fp_at : 0, bx_at = has_trail ? walk->bx_at : 0;
 	uintptr_t sp = walk->registers.sp, fp = walk->registers.fp, bx = walk->registers.bx;
 	uintptr_t pc = lookup_pc(walk), lo = walk->memory.lo, hi = walk->memory.hi;
 	unsigned generation = cache_generation(walk->epoch);
@@ -314,6 +345,8 @@ UNWIND_RAW static size_t follow_cache(
 			lo = walk->memory.lo;
 			hi = walk->memory.hi;
 		}
+		if (has_trail)
+			trail_step(trail, word, cfa, &fp_at, &bx_at);
 		pc = unwind_memory_load(arch_ra_slot(cfa)) - 1;
 		if (fp_slot)
 			fp = unwind_memory_load(cfa - fp_slot);
@@ -329,10 +362,26 @@ UNWIND_RAW static size_t follow_cache(
 	walk->registers.fp = fp;
 	walk->registers.bx = bx;
 	walk->is_call = is_call;
+	if (has_trail) {
+		walk->fp_at = fp_at;
+		walk->bx_at = bx_at;
+	}
 	return n;
 }
 
-static unsigned flags_of(const struct walk *walk)
+/* Twice, so that a walk without a trail does not pay for it. */
+static size_t follow_cache(struct walk *walk, uintptr_t *frames, size_t max, uint64_t *word_out)
+{
+	return follow(walk, frames, max, word_out, false);
+}
+
+static __attribute__((noinline)) size_t follow_cache_noting(
+	struct walk *walk, uintptr_t *frames, size_t max, uint64_t *word_out)
+{
+	return follow(walk, frames, max, word_out, true);
+}
+
+static unsigned flags_of(struct walk *walk)
 {
 	static const unsigned char is_whole[UNWIND_END_N] = {
 #define UNWIND_X(id, whole, text) whole,
@@ -349,11 +398,16 @@ static unsigned flags_of(const struct walk *walk)
 		flags |= FR_STACK_CUT;
 	if (!is_whole[walk->end])
 		flags |= FR_STACK_BROKEN;
+	/* What these rest on was not read, or is another thread's doing. */
+	if (walk->end == UNWIND_END_CLOSING || walk->end == UNWIND_END_ORDER ||
+		walk->end == UNWIND_END_BOUNDS || walk->end == UNWIND_END_UNREADABLE)
+		set_partial(walk);
 	return flags;
 }
 
-size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bounds *bounds,
-	uintptr_t *frames, size_t max, unsigned *flags_out, enum unwind_end *end_out)
+static inline __attribute__((always_inline)) size_t run_walk(const struct unwind_start *start,
+	const struct unwind_bounds *bounds, uintptr_t *frames, size_t max, unsigned *flags_out,
+	enum unwind_end *end_out, struct unwind_trail *trail)
 {
 	struct walk walk;
 	size_t n = 0;
@@ -365,11 +419,16 @@ size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bou
 	walk.is_call = start->is_call != 0;
 	walk.is_guessed = false;
 	walk.end = UNWIND_END_N;
+	walk.fp_at = walk.bx_at = FROM_START;
+	walk.memory.trail = trail;
 	enter_stack(&walk, start->sp);
 	for (;;) {
 		uint64_t word = 0;
 
-		n += follow_cache(&walk, frames + n, max - n, &word);
+		if (trail)
+			n += follow_cache_noting(&walk, frames + n, max - n, &word);
+		else
+			n += follow_cache(&walk, frames + n, max - n, &word);
 		if (walk.end != UNWIND_END_N)
 			break;
 		if (word == 0)
@@ -380,6 +439,24 @@ size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bou
 	*flags_out = flags_of(&walk);
 	*end_out = walk.end;
 	return n;
+}
+
+size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bounds *bounds,
+	uintptr_t *frames, size_t max, unsigned *flags_out, enum unwind_end *end_out)
+{
+	return run_walk(start, bounds, frames, max, flags_out, end_out, NULL);
+}
+
+size_t unwind_walk_trail(const struct unwind_start *start, const struct unwind_bounds *bounds,
+	uintptr_t *frames, size_t max, unsigned *flags_out, struct unwind_trail *trail)
+{
+	enum unwind_end end;
+
+	trail->sp = start->sp;
+	trail->is_partial = (start->sp & 7) != 0 || start->context;
+	trail->has_fp = trail->has_bx = false;
+	trail->n = 0;
+	return run_walk(start, bounds, frames, max, flags_out, &end, trail);
 }
 
 size_t unwind_walk(const struct unwind_start *start, const struct unwind_bounds *bounds,

@@ -2,6 +2,7 @@
 /* The stack walk: registers of a frame → return addresses. Safe in hooks and in signal handlers. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -88,6 +89,30 @@ size_t unwind_walk(const struct unwind_start *start, const struct unwind_bounds 
 /* As unwind_walk(); *end_out says how the walk ended. Context: hook | signal. */
 size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bounds *bounds,
 	uintptr_t *frames_out, size_t max, unsigned *flags_out, enum unwind_end *end_out);
+
+/*
+ * What the result of a walk rests on, rules aside: the stack words it read that mattered, and which of the
+ * start's registers. The same start (pc and sp, and those registers), the same words, bounds, depth and
+ * rules (unwind_epoch) give the same walk: each step follows from what came before.
+ */
+#define UNWIND_TRAIL_MAX 85
+struct unwind_trail {
+	uintptr_t sp; /* the start's */
+	bool is_partial; /* not all of it is here, or the result may change without it: not to be relied on */
+	bool has_fp, has_bx; /* the start's fp or bx mattered */
+	uint8_t n;
+	uint16_t words[UNWIND_TRAIL_MAX]; /* (address - sp) / 8 */
+};
+
+/*
+ * As unwind_walk(), and fills *trail_out. It is partial after a walk through a signal frame, on an unknown
+ * stack, or while an object was being unloaded. Costs 1 ns more a frame. Context: hook | signal.
+ */
+size_t unwind_walk_trail(const struct unwind_start *start, const struct unwind_bounds *bounds,
+	uintptr_t *frames_out, size_t max, unsigned *flags_out, struct unwind_trail *trail_out);
+
+/* The number of unwind_invalidate() calls. Context: hook | signal. */
+uint64_t unwind_epoch_now(void);
 
 /* The start that a signal handler's context argument describes; borrows the context. */
 static inline struct unwind_start unwind_start_context(const arch_context *context)

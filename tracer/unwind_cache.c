@@ -162,6 +162,11 @@ uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch)
 	return word;
 }
 
+uint64_t unwind_epoch_now(void)
+{
+	return cache_epoch();
+}
+
 void unwind_invalidate(void)
 {
 	uint64_t epoch = __atomic_load_n(&unwind_epoch, __ATOMIC_RELAXED);

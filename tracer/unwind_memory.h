@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #include "tracer/unwind_arch.h"
+#include "tracer/unwind_trail.h"
 
 /* Memory a walk may read: [lo, hi). On an unknown stack it is what was probed so far, and moves. */
 struct unwind_memory {
 	uintptr_t lo, hi;
-	bool is_probed; /* the stack is unknown: probe what lies outside */
+	bool is_probed;		    /* the stack is unknown: probe what lies outside */
+	struct unwind_trail *trail; /* borrowed: where reads are noted; NULL nowhere */
 };
 
 /*
@@ -46,12 +48,14 @@ UNWIND_RAW static inline uintptr_t unwind_memory_load(uintptr_t address)
 	return *(const volatile uintptr_t *)address;
 }
 
-/* Both in one; false: not readable, *value_out untouched. */
+/* Both in one, and noted; false: not readable, *value_out untouched. */
 UNWIND_RAW static inline bool unwind_memory_read(
 	struct unwind_memory *memory, uintptr_t address, uintptr_t *value_out)
 {
 	if (!unwind_memory_has(memory, address))
 		return false;
+	if (memory->trail)
+		trail_note(memory->trail, address);
 	*value_out = *(const volatile uintptr_t *)address;
 	return true;
 }

@@ -72,7 +72,8 @@ static void leave(struct entry *entry)
 #define EMIT(entry, event, e, frame)                                                            \
 	do {                                                                                    \
 		if (fr_wants(FR_EVENTS_USER)) {                                                 \
-			fr_event_init(&(e)->common, (entry)->t, fr_capture((entry)->t, frame)); \
+			fr_event_init(&(e)->common, (entry)->t,                                 \
+				fr_capture((entry)->t, frame, FR_REPEAT_USER));                 \
 			lttng_ust_tracepoint(flightrec_user, event, e);                         \
 			fr_count_own((entry)->t, events, 1);                                    \
 		}                                                                               \

@@ -101,7 +101,7 @@ void wait_release_slow(uintptr_t obj, uintptr_t frame)
 		if (!(key & 0xffff) || key >> 16 != obj || &entry->key == t->waiting)
 			continue;
 		if (!waker)
-			waker = (uint64_t)t->tid << 32 | fr_capture(t, frame);
+			waker = (uint64_t)t->tid << 32 | fr_capture(t, frame, FR_REPEAT_LOCK);
 		/* Release: the stack is in its table before the waiter reads the id. */
 		__atomic_store_n(&entry->waker, waker, __ATOMIC_RELEASE);
 	}

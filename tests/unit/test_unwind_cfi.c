@@ -336,7 +336,7 @@ static int evaluate(const char *code, size_t size, uint64_t *stack, size_t n, ui
 	struct unwind_registers registers = {
 		.pc = 0x1b, .sp = (uintptr_t)stack, .fp = 3, .bx = 5
 	};
-	struct unwind_memory memory = { (uintptr_t)stack, (uintptr_t)(stack + n), false };
+	struct unwind_memory memory = { .lo = (uintptr_t)stack, .hi = (uintptr_t)(stack + n) };
 
 	return unwind_expression(
 		(const uint8_t *)code, size, &registers, &memory, true, 1000, value);

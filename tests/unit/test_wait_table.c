@@ -20,7 +20,7 @@ int guard_enter_slow(struct fr_thread *t, uintptr_t frame)
 	return 0;
 }
 
-uint32_t fr_capture(struct fr_thread *t, uintptr_t frame)
+uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 {
 	(void)t;
 	(void)frame;
