@@ -157,6 +157,8 @@ static int port_advance(struct reader *reader, struct port *port, uint64_t *time
 			port->n = port->next = 0;
 			bt_message_iterator_next_status status =
 				bt_message_iterator_next(port->iterator, &port->messages, &port->n);
+			if (status == BT_MESSAGE_ITERATOR_NEXT_STATUS_OK)
+				bt_current_thread_clear_error();
 			if (status == BT_MESSAGE_ITERATOR_NEXT_STATUS_AGAIN)
 				continue;
 			if (status == BT_MESSAGE_ITERATOR_NEXT_STATUS_END) {
@@ -410,6 +412,8 @@ int source_read(const char *root, const char *const *dirs, size_t n_dirs, source
 	bt_graph *graph = NULL;
 	int ret = -EIO;
 
+	/* A damaged trace may leave an error behind a call that succeeded; the next call would abort. */
+	bt_current_thread_clear_error();
 	bt_logging_set_global_level(BT_LOGGING_LEVEL_NONE);
 	reader.decoder = decoder_new();
 	if (bt_plugin_find("ctf", BT_TRUE, BT_FALSE, BT_TRUE, BT_TRUE, BT_FALSE, &plugin) !=
@@ -428,6 +432,7 @@ int source_read(const char *root, const char *const *dirs, size_t n_dirs, source
 	for (size_t i = 0; i < n_dirs; i++) {
 		const bt_component_source *source = graph_add_source(graph, class, dirs[i], i);
 		if (source) {
+			bt_current_thread_clear_error();
 			g_ptr_array_add(sources, (gpointer)source);
 			g_ptr_array_add(read_dirs, (gpointer)dirs[i]);
 			continue;
@@ -450,8 +455,10 @@ out:
 	}
 	g_free(reader.ports);
 	g_free(reader.heap);
+	bt_current_thread_clear_error();
 	if (graph)
 		bt_graph_put_ref(graph);
+	bt_current_thread_clear_error();
 	if (plugin)
 		bt_plugin_put_ref(plugin);
 	decoder_free(reader.decoder);
