@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "viewer/gunzip.h"
 #include "viewer/packets.h"
 
 #define MAX_DEPTH 16
@@ -192,14 +193,14 @@ static gboolean unpack_archive(
 	int fd, const char *path, uint64_t max_size, struct unpacked *out, GError **error)
 {
 	struct archive *archive = archive_read_new();
+	struct gunzip *gunzip = gunzip_new(fd);
 	struct archive_entry *entry;
 	uint64_t n_bytes = 0, n_files = 0;
 	gboolean ok = FALSE;
 	int status;
 
-	archive_read_support_filter_gzip(archive);
 	archive_read_support_format_tar(archive);
-	if (archive_read_open_fd(archive, fd, 64 << 10) != ARCHIVE_OK) {
+	if (gunzip_open_archive(gunzip, archive) != ARCHIVE_OK) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
 			"%s is not a trace of trace-record: %s", path,
 			archive_error_string(archive));
@@ -231,6 +232,12 @@ static gboolean unpack_archive(
 		if (out->is_cut)
 			break;
 	}
+	/* Damage, unlike a cut, may sit anywhere in what was unpacked, and babeltrace2 trusts what it reads. */
+	if (gunzip_finish(gunzip) == GUNZIP_DAMAGED) {
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_INPUT,
+			"%s is damaged: its checksum or compressed data are wrong", path);
+		goto out;
+	}
 	if (out->is_cut)
 		note(out,
 			g_strdup_printf(
@@ -240,6 +247,7 @@ static gboolean unpack_archive(
 	ok = TRUE;
 out:
 	archive_read_free(archive);
+	gunzip_free(gunzip);
 	return ok;
 }
 

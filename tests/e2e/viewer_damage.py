@@ -116,17 +116,22 @@ def check_stream_damage(space, folder, n_events):
 
 
 def check_flips(space, good):
-    """Bits flipped in the file, and below the compression, where they reach metadata and packets."""
-    packed = good.read_bytes()
-    plain = gzip.decompress(packed)
+    """A flipped bit is found by the checksum, wherever it is; some bits of the header mean nothing."""
+    data = good.read_bytes()
+    whole = space.view("dump", good).stdout
     path = space.path / "flipped.out"
-    for i in range(120):
-        damaged = bytearray(plain if i % 2 else packed)
-        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
-        path.write_bytes(gzip.compress(bytes(damaged), 1) if i % 2 else damaged)
-        for command in COMMANDS[i % 4 :][:2]:
+    for _ in range(150):
+        damaged = bytearray(data)
+        at = random.randrange(len(data))
+        damaged[at] ^= 1 << random.randrange(8)
+        path.write_bytes(damaged)
+        for command in (("dump",), ("summary",)):
             result = space.view(*command, path)
             check(result.returncode in (0, 1), f"a flipped bit: {command}, {result.returncode}")
+            # A flip may also look like an early end, which is said, and takes the names away.
+            is_cut = b"cut short" in result.stderr
+            if command == ("dump",) and result.returncode == 0 and not is_cut:
+                check(result.stdout == whole[: len(result.stdout)], f"a flipped bit at {at} is not shown")
             ours = all(x.startswith(b"trace-view: ") for x in result.stderr.splitlines())
             check(ours, f"a flipped bit: only our sentences: {result.stderr}")
 
