@@ -14,7 +14,7 @@
 #include "proto/stack.h"
 #include "tracer/unwind_memory.h"
 
-_Static_assert(sizeof(struct repeat_record) == 192, "records fill three cache lines");
+_Static_assert(sizeof(struct repeat_record) == 288, "no padding");
 _Static_assert(
 	sizeof(((struct repeat_record *)0)->words) >= (UNWIND_TRAIL_MAX + 1) * sizeof(uint16_t),
 	"a record holds the longest trail, made even");

@@ -26,14 +26,14 @@ enum fr_repeat {
 #define REPEAT_SETS 32u
 #define REPEAT_WAYS 4u
 
-/* 192 bytes. */
+/* 288 bytes, of which a stack of 20 frames uses 60. */
 struct repeat_record {
 	uint64_t hash; /* of the words, and of the start's registers where they mattered */
 	uint32_t id;   /* of the stack */
 	uint8_t flags; /* FR_STACK_* */
 	bool has_fp, has_bx;
 	uint8_t n; /* words */
-	uint16_t words[(192 - 16) / sizeof(uint16_t)];
+	uint16_t words[(288 - 16) / sizeof(uint16_t)];
 };
 
 /* A set's keys share a cache line. pc 0: none. */
@@ -50,7 +50,7 @@ struct repeat_table {
 	bool is_used;
 };
 
-/* 105 KB of address space; what is never used takes no memory. All zero is empty. */
+/* 150 KB of address space; what is never used takes no memory. All zero is empty. */
 struct stack_repeat {
 	uintptr_t holder; /* sp of the capture under way; 0 none */
 	uint64_t version; /* the records were made under; another one drops them */

@@ -95,7 +95,7 @@ size_t unwind_walk_end(const struct unwind_start *start, const struct unwind_bou
  * start's registers. The same start (pc and sp, and those registers), the same words, bounds, depth and
  * rules (unwind_epoch) give the same walk: each step follows from what came before.
  */
-#define UNWIND_TRAIL_MAX 85
+#define UNWIND_TRAIL_MAX 135 /* 64 frames described by their frame pointer take 128 */
 struct unwind_trail {
 	uintptr_t sp; /* the start's */
 	bool is_partial; /* not all of it is here, or the result may change without it: not to be relied on */
