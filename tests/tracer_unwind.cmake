@@ -47,3 +47,19 @@ add_executable(bench_unwind bench/bench_unwind.c ${FR_UNWIND_SOURCES} ${CMAKE_SO
 target_include_directories(bench_unwind PRIVATE ${FR_TEST_LIB})
 target_link_libraries(bench_unwind PRIVATE fr_flags bench_frames_without_fp bench_frames_with_fp Threads::Threads
   ${CMAKE_DL_LIBS})
+
+# Agreement with libdw in real programs: bench/agree.sh runs it.
+add_library(agree_sampler SHARED agree/agree_sampler.c ${FR_UNWIND_SOURCES})
+target_link_libraries(agree_sampler PRIVATE fr_flags Threads::Threads ${CMAKE_DL_LIBS})
+add_executable(agree_check agree/agree_check.c ${FR_UNWIND_SOURCES})
+target_link_libraries(agree_check PRIVATE fr_flags PkgConfig::FR_DW)
+add_executable(agree_throw agree/agree_throw.cc unit/unwind_busy.cc)
+foreach(variant omit-frame-pointer no-omit-frame-pointer)
+  add_executable(agree_${variant} agree/agree_compute.c)
+  target_compile_options(agree_${variant} PRIVATE -O3 -f${variant})
+  target_link_libraries(agree_${variant} PRIVATE m)
+endforeach()
+
+if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
+  fr_e2e_test(e2e_signal_reach signal_reach.sh)
+endif()

@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What a signal handler can reach through the stack walk and the stack table refers to nothing outside of it but
+# an allowlist: no malloc, no stdio, no locks, no loader calls. nm does not see calls through pointers; those are two,
+# blackbox_commit() and on_object() of modules.c, and each says in its header that a handler may call it.
+set -u -o pipefail
+objects=$(ls "$BUILD_DIR"/tracer/CMakeFiles/flightrec.dir/{unwind,stack}*.o) || exit 1
+# shellcheck disable=SC2086
+defined=$(nm --defined-only $objects | awk 'NF == 3 { print $3 }' | sort -u)
+# shellcheck disable=SC2086
+used=$(nm -u $objects | awk '$1 == "U" || $1 == "w" { print $2 }' | sort -u)
+allowed="_GLOBAL_OFFSET_TABLE_
+_dl_find_object
+memcpy
+memset"
+n_used=$(echo "$used" | wc -l)
+n_objects=$(echo "$objects" | wc -l)
+if [ "$n_objects" -lt 5 ] || [ "$n_used" -lt 5 ] || ! echo "$used" | grep -qx _dl_find_object; then
+	echo "FAILED: $n_objects objects with $n_used references: the check does not see what it is to check"
+	exit 1
+fi
+forbidden=$(comm -23 <(echo "$used") <(printf '%s\n%s\n' "$defined" "$allowed" | sort -u))
+if [ -n "$forbidden" ]; then
+	echo "FAILED: signal handlers can reach:" $forbidden
+	exit 1
+fi
+echo "$n_objects objects, $n_used references, none outside the allowlist"
