@@ -193,6 +193,22 @@ EXECL_HOOK(execl, execv)
 EXECL_HOOK(execlp, execvp)
 EXECL_HOOK(execle, execve, , va_arg(list, char **))
 
+/*
+ * An end without exit(): how forked children end. The blackbox says so, as the destructor does for exit().
+ * Not in a vfork child, whose memory is its parent's.
+ */
+#define EXIT_HOOK(name)                  \
+	FR_REAL(name)                    \
+	FR_EXPORT void name(int status)  \
+	{                                \
+		process_end();           \
+		REAL(name)(status);      \
+		__builtin_unreachable(); \
+	}
+
+EXIT_HOOK(_exit)
+EXIT_HOOK(_Exit)
+
 #define SPAWN_HOOK(name)                                                                        \
 	FR_REAL(name)                                                                           \
 	FR_EXPORT int name(pid_t *pid_out, const char *path,                                    \

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,11 @@ static int map_control(char *why_out, size_t why_size)
 	return 0;
 }
 
+_Static_assert(offsetof(struct fr_counters, unwind_end_expression) + sizeof(uint64_t) -
+			       offsetof(struct fr_counters, unwind_misses) ==
+		       sizeof(struct unwind_stats),
+	"the walk counts into the blackbox");
+
 static int set_up(uint16_t parent_proc, char *why_out, size_t why_size)
 {
 	int ret = blackbox_open(rundir, parent_proc, why_out, why_size);
@@ -132,6 +138,7 @@ static int set_up(uint16_t parent_proc, char *why_out, size_t why_size)
 	if (ret < 0)
 		return ret;
 	stack_init(fr_blackbox, blackbox_commit);
+	unwind_count_into((struct unwind_stats *)&fr_blackbox->counters.unwind_misses);
 	ret = thread_init();
 	if (ret == 0)
 		ret = user_init();
@@ -208,6 +215,14 @@ out:
 	errno = saved_errno;
 }
 
+void process_end(void)
+{
+	if (!fr_on || fr_self.in_vfork)
+		return;
+	fr_blackbox->end_ns = fr_now();
+	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_EXITED, __ATOMIC_RELEASE);
+}
+
 static __attribute__((destructor)) void stop(void)
 {
 	int saved_errno = errno;
@@ -215,9 +230,8 @@ static __attribute__((destructor)) void stop(void)
 	if (!fr_on || fr_self.in_vfork)
 		return;
 	thread_detach();
+	process_end();
 	fr_on = 0;
-	fr_blackbox->end_ns = fr_now();
-	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_EXITED, __ATOMIC_RELEASE);
 	errno = saved_errno;
 }
 

@@ -11,5 +11,8 @@ void process_after_fork(void);
 /* In a child that was made behind our back (raw clone, _Fork): never traced, its parent's files untouched. */
 void process_is_raw_child(void);
 
+/* The process ends now: the blackbox says that it did so by itself. Context: any, also a signal handler. */
+void process_end(void);
+
 /* The image is about to be replaced (1), or that failed (0). */
 void process_exec(int is_now);
