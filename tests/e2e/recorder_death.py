@@ -103,8 +103,8 @@ def survivors(folder):
 def killed_workers(folder):
     """Workers killed in the middle of their work must not stop later recordings (a blocked ring)."""
     script = """
-        $| = 1; $SIG{CHLD} = "IGNORE";
-        sub work { open F, "<", "/dev/zero"; sysread F, $b, 1 while 1 }
+        $| = 1; $SIG{CHLD} = "IGNORE"; $parent = $$;
+        sub work { open F, "<", "/dev/zero"; sysread F, $b, 1 while getppid() == $parent; exit }
         print "ready\\n";
         while (1) {
             my @pids;
