@@ -285,6 +285,21 @@ static int location_is_runtime(const struct stacks *stacks, const struct locatio
 	return location->n_lines > 0;
 }
 
+/* A place without a name (a static function of a stripped program) is told by the nearest caller that has one. */
+static void append_named_caller(
+	const struct stacks *stacks, const struct stack *stack, uint32_t from, GString *out)
+{
+	for (uint32_t i = from; i < stack->n_frames; i++) {
+		const struct location *location = stacks_frame(stacks, stack, i);
+
+		if (location->n_lines == 0 || location_is_runtime(stacks, location))
+			continue;
+		stacks_append_function(stacks, location, location->n_lines - 1, out);
+		g_string_append(out, " > ");
+		return;
+	}
+}
+
 uint32_t stacks_site(struct stacks *stacks, uint32_t index)
 {
 	struct stack *stack = &g_array_index(stacks->stacks, struct stack, index);
@@ -308,6 +323,8 @@ uint32_t stacks_site(struct stacks *stacks, uint32_t index)
 			line_is_runtime(stacks, &g_array_index(stacks->lines, struct line,
 							location->first_line + line)))
 			line++;
+		if (location->n_lines == 0)
+			append_named_caller(stacks, stack, i + 1, text);
 		stacks_append_function(stacks, location, line, text);
 		if (line < location->n_lines) {
 			const struct line *at = &g_array_index(

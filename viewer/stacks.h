@@ -86,7 +86,8 @@ static inline const struct location *stacks_frame(
 }
 
 /* String that names the place a stack stands for: "function (file:line)" of the innermost frame that is not in
- * a runtime library, "module+0xOFFSET" where names are missing, a bracketed reason without frames. */
+ * a runtime library; "caller > module+0xOFFSET" where its name is missing, with the nearest caller that has
+ * one; a bracketed reason without frames. */
 uint32_t stacks_site(struct stacks *stacks, uint32_t index);
 
 /*
