@@ -32,7 +32,10 @@ enum fr_process_state {
 	FR_PROCESS_KILLED = 5, /* gone without exit(): only the recorder says so, in a trace */
 };
 
-/* What a process counted. X(field, text for people). All are totals since its start. */
+/*
+ * What a process counted. X(field, text for people). All are totals since its start. The unwind_* ones are laid
+ * out as struct unwind_stats of the tracer, which counts walks that really happened: not those a repeated stack saved.
+ */
 #define FR_COUNTER_TABLE(X)                                                                        \
 	X(locks_free, "lock operations that did not wait")                                         \
 	X(locks_waited, "lock operations that waited")                                             \
@@ -55,7 +58,25 @@ enum fr_process_state {
 	X(forks_raw, "children of raw clone or _Fork, left untraced")                              \
 	X(events, "events handed to the ring")                                                     \
 	X(repeat_hits, "stacks known from the words they rest on, without a walk")                 \
-	X(repeat_misses, "stacks walked")
+	X(repeat_misses, "stacks walked")                                                          \
+	X(unwind_misses, "unwind rules looked up in the tables of a module")                       \
+	X(unwind_guesses, "stacks that rest on a frame pointer where there was no unwind rule")    \
+	X(unwind_probed, "stacks walked on a stack of unknown bounds (coroutines, signal stacks)") \
+	X(unwind_end_context, "stacks that ended at the start of a makecontext coroutine")         \
+	X(unwind_end_loader, "stacks that ended in the start code of the loader")                  \
+	X(unwind_end_zero, "stacks that ended at a return address of 0")                           \
+	X(unwind_end_depth, "stacks that ended at the depth limit")                                \
+	X(unwind_end_no_object, "stacks broken: code in no module and no frame pointer")           \
+	X(unwind_end_no_rule, "stacks broken: code without unwind table and no frame pointer")     \
+	X(unwind_end_bad_table, "stacks broken: unwind table damaged or of an unknown kind")       \
+	X(unwind_end_long_table, "stacks broken: unwind table entry longer than the limit")        \
+	X(unwind_end_closing, "stacks broken: rule not known while a module was being unloaded")   \
+	X(unwind_end_bounds, "stacks broken: frame outside the stack")                             \
+	X(unwind_end_unreadable, "stacks broken: frame in memory that cannot be read")             \
+	X(unwind_end_order, "stacks broken: frame not above the one before, or not aligned")       \
+	X(unwind_end_pc, "stacks broken: return address outside user memory")                      \
+	X(unwind_end_register, "stacks broken: unwind rule of a register that is not known")       \
+	X(unwind_end_expression, "stacks broken: unwind rule with an operator that is not supported")
 
 struct fr_counters {
 #define FR_X(field, text) uint64_t field;

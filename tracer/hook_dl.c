@@ -3,8 +3,12 @@
  * dlclose() invalidates: addresses are given out again at once, and what is remembered of them is then
  * wrong. dlopen() is not hooked: it looks at its caller (RUNPATH, $ORIGIN, name space), which would be us;
  * new modules are met by the stack walk.
+ *
+ * iconv_close() may unload conversion modules behind our back. Like dlclose() it is nothing for signal
+ * handlers, so the loader may be asked afterwards.
  */
 #include <dlfcn.h>
+#include <iconv.h>
 
 #include "tracer/internal.h"
 #include "tracer/modules.h"
@@ -26,6 +30,27 @@ FR_EXPORT int dlclose(void *handle)
 		int saved_errno = errno;
 
 		modules_scan();
+		guard_leave(t);
+		errno = saved_errno;
+	}
+	return ret;
+}
+
+FR_REAL(iconv_close)
+FR_EXPORT int iconv_close(iconv_t descriptor)
+{
+	struct fr_thread *t = &fr_self;
+	int ret;
+
+	if (!fr_on)
+		return REAL(iconv_close)(descriptor);
+	unwind_closing(1);
+	ret = REAL(iconv_close)(descriptor);
+	unwind_closing(0);
+	if (guard_enter(t, FR_FRAME())) {
+		int saved_errno = errno;
+
+		modules_poll();
 		guard_leave(t);
 		errno = saved_errno;
 	}

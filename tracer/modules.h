@@ -10,5 +10,11 @@
  */
 void modules_scan(void);
 
+/*
+ * Forgets cached unwind rules, and scans, when the loader has unloaded anything since the last call. Takes the loader's
+ * lock. Context: hooks that have just called into the loader, never a handler.
+ */
+void modules_poll(void);
+
 /* Forgets the table (child of a fork: its new blackbox is empty). Context: init. */
 void modules_reset(void);

@@ -19,7 +19,20 @@
 
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-struct unwind_stats unwind_stats;
+_Static_assert(UNWIND_END_START == 0, "the normal end is the one without a counter");
+
+static struct unwind_stats own_stats;
+struct unwind_stats *unwind_stats = &own_stats;
+
+void unwind_count_into(struct unwind_stats *stats)
+{
+	__atomic_store_n(&unwind_stats, stats ? stats : &own_stats, __ATOMIC_RELEASE);
+}
+
+const struct unwind_stats *unwind_stats_now(void)
+{
+	return unwind_stats;
+}
 
 static void count(uint64_t *counter)
 {
@@ -78,7 +91,7 @@ static void enter_stack(struct walk *walk, uintptr_t sp)
 	} else {
 		walk->memory = (struct unwind_memory){ .is_probed = true, .trail = trail };
 		set_partial(walk);
-		count(&unwind_stats.probed);
+		count(&unwind_stats->probed);
 		return;
 	}
 	/* So far below sp no rule that fits in the cache reaches, and further down pages may be missing. */
@@ -391,9 +404,9 @@ static unsigned flags_of(struct walk *walk)
 	unsigned flags = walk->is_guessed ? FR_STACK_GUESSED : 0;
 
 	if (walk->is_guessed)
-		count(&unwind_stats.guesses);
+		count(&unwind_stats->guesses);
 	if (walk->end != UNWIND_END_START)
-		count(&unwind_stats.ends[walk->end]);
+		count(&unwind_stats->ends[walk->end - 1]);
 	if (walk->end == UNWIND_END_DEPTH)
 		flags |= FR_STACK_CUT;
 	if (!is_whole[walk->end])

@@ -64,16 +64,21 @@ enum unwind_end {
 };
 
 /*
- * Totals since start; they only grow; read and written relaxed. ends[UNWIND_END_START] stays 0: so that
- * threads do not fight for a cache line, the normal end is not counted.
+ * Totals since start; they only grow; read and written relaxed. The normal end, UNWIND_END_START, is not
+ * counted, so that threads do not fight for a cache line. Laid out as the unwind_* counters of a blackbox.
  */
 struct unwind_stats {
-	uint64_t ends[UNWIND_END_N];
-	uint64_t misses;  /* rules looked for in the unwind tables */
-	uint64_t guesses; /* walks that followed a frame pointer where no rule was */
-	uint64_t probed;  /* walks on an unknown stack */
+	uint64_t misses;		 /* rules looked for in the unwind tables */
+	uint64_t guesses;		 /* walks that followed a frame pointer where no rule was */
+	uint64_t probed;		 /* walks on an unknown stack */
+	uint64_t ends[UNWIND_END_N - 1]; /* by enum unwind_end, less one */
 };
-extern struct unwind_stats unwind_stats;
+
+/* Counts into `stats` from now on; NULL: into a place of its own, as before the first call. Context: init. */
+void unwind_count_into(struct unwind_stats *stats);
+
+/* Where it counts; borrowed. */
+const struct unwind_stats *unwind_stats_now(void);
 
 /*
  * Writes at most `max` addresses, leaf first, start->pc included, to frames_out. Returns their number.

@@ -16,7 +16,7 @@ void (*unwind_on_object)(const struct dl_find_object *object);
 uint64_t unwind_epoch;
 static uint32_t n_closing;
 
-/* Objects reported to unwind_on_object: link_map address ^ epoch << 48. Direct mapped; 0 is empty. */
+/* Objects reported to unwind_on_object, as a hash of where they lie and of the epoch. Direct mapped; 0 is empty. */
 #define N_SEEN 512u
 static uint64_t seen_objects[N_SEEN];
 
@@ -29,9 +29,13 @@ static void report_object(const struct dl_find_object *object, uint64_t epoch)
 {
 	void (*report)(const struct dl_find_object *) =
 		__atomic_load_n(&unwind_on_object, __ATOMIC_ACQUIRE);
-	uintptr_t map = (uintptr_t)object->dlfo_link_map;
-	uint64_t *seen = &seen_objects[(map >> 4) * 0x9e3779b97f4a7c15ull >> 55];
-	uint64_t mark = map ^ epoch << 48;
+	/* All of it: the link map of an object that is gone may lie where the next one's does. */
+	uint64_t mark =
+		((uintptr_t)object->dlfo_link_map ^ (uintptr_t)object->dlfo_map_start << 16 ^
+			(uintptr_t)object->dlfo_map_end << 32 ^ (uintptr_t)object->dlfo_eh_frame ^
+			epoch << 48) *
+		0x9e3779b97f4a7c15ull;
+	uint64_t *seen = &seen_objects[mark >> 55];
 
 	if (!report || __atomic_load_n(seen, __ATOMIC_RELAXED) == mark)
 		return;
@@ -155,7 +159,7 @@ uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch)
 	default:
 		word = none_word(UNWIND_END_BAD_TABLE);
 	}
-	count(&unwind_stats.misses);
+	count(&unwind_stats->misses);
 	/* An unload in between may have changed what lies at this address. */
 	if (cache_epoch() == epoch)
 		cache_store(cache_key(pc, cache_generation(epoch)), word);

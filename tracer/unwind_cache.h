@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tracer/unwind_arch.h"
+#include "tracer/unwind.h"
 #include "tracer/unwind_cfi.h"
 
 #define CACHE_BITS 13
@@ -39,6 +39,9 @@ enum cache_kind {
 /* Offsets and slots that fit, bytes. */
 #define CACHE_MAX_OFFSET 32760
 #define CACHE_MAX_SLOT 248u
+
+/* Where the walk counts; see unwind_count_into(). */
+extern struct unwind_stats *unwind_stats __attribute__((visibility("hidden")));
 
 extern uint64_t unwind_cache[CACHE_SIZE] __attribute__((visibility("hidden")));
 

@@ -169,14 +169,13 @@ want python3 && sample python3 /usr/bin/python3 "$dir/work.py" "$SECONDS_EACH"
 want sqlite3 sqlite3 && sample sqlite3 sqlite3 :memory: ".read $dir/work.sql"
 want g++ g++ && sample g++ g++ -O2 -std=c++17 -c -o "$dir/work.o" "$dir/work.cc"
 want git git && {
-	mkdir "$dir/repo"
-	git -C "$dir/repo" init -q
-	for i in $(seq 400); do
-		seq "$i" $((i + 300)) >"$dir/repo/file$((i % 40))"
-		git -C "$dir/repo" add -A
-		git -C "$dir/repo" -c user.name=a -c user.email=a@b commit -q -m "$i"
-	done
-	sample git git -C "$dir/repo" log -p --stat -M -C --find-copies-harder -S 7 --pickaxe-regex
+	git init -q "$dir/repo"
+	awk 'BEGIN { for (i = 1; i <= 4000; i++) {
+		printf "commit refs/heads/main\ncommitter a <a@b> %d +0000\ndata <<E\nnumber %d\nE\n", 1700000000 + i, i
+		printf "M 644 inline dir%d/file%d\ndata <<E\n", i % 7, i % 40
+		for (k = 0; k < 300; k++) print i * 31 % (k + 7), k, (k % 11 ? "same" : i)
+		print "E" } }' | git -C "$dir/repo" fast-import --quiet
+	sample git git -C "$dir/repo" log -p --stat -M -C --find-copies-harder main
 }
 want node node && sample node node "$dir/work.js" "$SECONDS_EACH"
 want throw && sample throw "$BUILD/bin/agree_throw" "$SECONDS_EACH"

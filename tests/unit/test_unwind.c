@@ -368,7 +368,7 @@ static void check_closing(void)
 	}
 	unwind_closing(0);
 	check_agreed(3, UNWIND_END_START);
-	CHECK(unwind_stats.ends[UNWIND_END_CLOSING] >= 2);
+	CHECK(unwind_stats_now()->ends[UNWIND_END_CLOSING - 1] >= 2);
 }
 
 static unsigned n_reports;
