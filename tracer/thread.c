@@ -274,7 +274,7 @@ static int is_lttng_thread(uint32_t pid, uint32_t tid)
 static int has_other_threads(uint32_t self)
 {
 	uint32_t pid = (uint32_t)sys(SYS_getpid);
-	char buf[1024] __attribute__((aligned(8)));
+	char buf[1024] __attribute__((aligned(8))) = "";
 	long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int has_others = fd < 0;
 	long n, at;

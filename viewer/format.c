@@ -15,7 +15,7 @@ static const char *format_scaled(char buffer[FORMAT_SIZE], double value, const c
 const char *format_ns(char buffer[FORMAT_SIZE], uint64_t ns)
 {
 	if (ns == 0)
-		return strcpy(buffer, "0");
+		return g_strlcpy(buffer, "0", FORMAT_SIZE), buffer;
 	if (ns < 1000)
 		return g_snprintf(buffer, FORMAT_SIZE, "%u ns", (unsigned)ns), buffer;
 	if (ns < 999500)
@@ -42,7 +42,7 @@ const char *format_bytes(char buffer[FORMAT_SIZE], double bytes)
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
 
 	if (bytes < 1)
-		return strcpy(buffer, "0");
+		return g_strlcpy(buffer, "0", FORMAT_SIZE), buffer;
 	if (bytes < 1024)
 		return g_snprintf(buffer, FORMAT_SIZE, "%.0f B", bytes), buffer;
 	return format_steps(buffer, bytes, 1024, units, G_N_ELEMENTS(units));

@@ -220,6 +220,7 @@ void stacks_resolve(struct stacks *stacks)
 	g_array_set_size(symbols, 0);
 	for (uint32_t i = 0; i < stacks->locations->len; i++) {
 		struct location *location = &g_array_index(stacks->locations, struct location, i);
+		/* A table with a length has its data. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		location->module = module_find(stacks, location->proc, location->addr);
 	}
 }
