@@ -24,7 +24,7 @@
 #define MIN_BUFFER (1ull << 20)
 #define MAX_BUFFER (1ull << 40)
 #define MIN_TRACE (1ull << 20)
-#define MAX_STACK_DEPTH 128
+#define MAX_STACK_DEPTH 512
 
 /* Visible, so that it stands in for the variable of libc, which argp reads. */
 __attribute__((visibility("default"))) const char *argp_program_version = "trace-record (flightrec) " FLIGHTREC_VERSION;
@@ -70,7 +70,7 @@ static const struct argp_option option_table[] = {
 	{ "alloc-rate", KEY_ALLOC_RATE, "SIZE", 0,
 		"Sample one allocation in SIZE bytes (default 512K; 0 none, 1 every one)", 0 },
 	{ "stack-depth", KEY_STACK_DEPTH, "N", 0,
-		"Frames kept per stack, 1 to 128 (default 64)", 0 },
+		"Frames kept per stack, 1 to 512 (default 64)", 0 },
 	{ NULL, 0, NULL, 0, "Other:", 4 },
 	{ "quiet", KEY_QUIET, NULL, 0, "Report failures only", 0 },
 	{ 0 },

@@ -140,7 +140,7 @@ static void test_usage_errors(void)
 		{ "--syscall-threshold=-1s", "--syscall-threshold", "-1s" },
 		{ "--alloc-rate=x", "--alloc-rate", "x" },
 		{ "--stack-depth=0", "--stack-depth", "0" },
-		{ "--stack-depth=129", "--stack-depth", "129" },
+		{ "--stack-depth=513", "--stack-depth", "513" },
 	};
 	char text[1024];
 
