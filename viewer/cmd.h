@@ -2,9 +2,11 @@
 /* The subcommands of trace-view, and what they share. */
 #pragma once
 
+#include <argp.h>
 #include <stdio.h>
 
 #include "viewer/trace.h"
+#include "viewer/unpack.h"
 
 #define EXIT_USAGE 2
 
@@ -19,8 +21,19 @@ int cmd_summary(int argc, char **argv);
 int cmd_pprof(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 
-/* Parses "64M", "8GiB", "1000": bytes. Returns 0 for what is not a size above 0. */
-uint64_t cmd_parse_size(const char *text);
+/*
+ * The trace that a subcommand reads: its one argument, and --max-size. A child parser of the subcommand's own
+ * (argp), which hands it a struct cmd_input at ARGP_KEY_INIT through state->child_inputs[0].
+ */
+struct cmd_input {
+	const char *file; /* borrowed from argv */
+	uint64_t max_size;
+};
+#define CMD_INPUT_INIT                              \
+	{                                           \
+		.max_size = UNPACK_MAX_SIZE_DEFAULT \
+	}
+extern const struct argp_child cmd_input_child[];
 
 /* Prints "trace-view: SENTENCE" to stderr, frees the error; returns EXIT_FAILURE, or 130 when interrupted. */
 int cmd_fail(GError *error);

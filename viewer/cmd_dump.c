@@ -2,17 +2,14 @@
 /* trace-view dump: one event per line, for grep and awk. */
 #include "viewer/cmd.h"
 
-#include <argp.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 
 #include "viewer/format.h"
 
-#define KEY_MAX_SIZE 256
-
 struct arguments {
-	const char *file, *event;
-	uint64_t max_size;
+	struct cmd_input input;
+	const char *event;
 	uint32_t tid;
 	int has_tid;
 };
@@ -28,8 +25,6 @@ static const struct argp_option options[] = {
 	{ "event", 'e', "GLOB", 0,
 		"Only events whose name matches: 'flightrec_lock:*', '*:call'; or a name without "
 		"its provider: wait",
-		0 },
-	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)",
 		0 },
 	{ 0 },
 };
@@ -49,20 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'e':
 		arguments->event = arg;
 		return 0;
-	case KEY_MAX_SIZE:
-		arguments->max_size = cmd_parse_size(arg);
-		if (!arguments->max_size)
-			argp_error(
-				state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->file)
-			argp_error(state, "one trace at a time: '%s' is too much", arg);
-		arguments->file = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!arguments->file)
-			argp_error(state, "name a trace, such as trace.out");
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->input;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -72,6 +55,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.children = cmd_input_child,
 	.args_doc = "TRACE",
 	.doc = "Prints one event per line, in order of time:"
 	       "\n\n  SECONDS EVENT PID/TID THREAD proc=N key=value ...\n   "
@@ -178,7 +162,7 @@ static int dump_event(void *self, struct trace *trace, const struct trace_event 
 
 int cmd_dump(int argc, char **argv)
 {
-	struct arguments arguments = { .max_size = UNPACK_MAX_SIZE_DEFAULT };
+	struct arguments arguments = { .input = CMD_INPUT_INIT };
 	struct dump dump = { .arguments = &arguments };
 	struct trace_pass pass = { .event = dump_event, .self = &dump, .is_unclipped = 1 };
 	GError *error = NULL;
@@ -199,7 +183,7 @@ int cmd_dump(int argc, char **argv)
 		fprintf(stderr, "\n");
 		return EXIT_USAGE;
 	}
-	struct trace *trace = trace_open(arguments.file, arguments.max_size, &error);
+	struct trace *trace = trace_open(arguments.input.file, arguments.input.max_size, &error);
 	if (!trace)
 		return cmd_fail(error);
 	dump.line = g_string_new(NULL);

@@ -2,7 +2,6 @@
 /* trace-view pprof: a profile derived from a trace, for `go tool pprof` and everything else that reads it. */
 #include "viewer/cmd.h"
 
-#include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +9,14 @@
 
 #include "viewer/derive.h"
 
-#define KEY_MAX_SIZE 256
-
 struct arguments {
-	const char *file, *output, *type;
-	uint64_t max_size;
+	struct cmd_input input;
+	const char *output, *type;
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0, "Which profile, see below", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
-	{ "max-size", KEY_MAX_SIZE, "SIZE", 0, "Refuse traces that unpack to more (default 16G)",
-		0 },
 	{ 0 },
 };
 
@@ -36,22 +31,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'o':
 		arguments->output = arg;
 		return 0;
-	case KEY_MAX_SIZE:
-		arguments->max_size = cmd_parse_size(arg);
-		if (!arguments->max_size)
-			argp_error(
-				state, "--max-size=%s: expected a size, such as 512M or 20G", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->file)
-			argp_error(state, "one trace at a time: '%s' is too much", arg);
-		arguments->file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->input;
 		return 0;
 	case ARGP_KEY_END:
 		if (!arguments->type)
 			argp_error(state, "choose a profile with --type, such as --type=sync");
-		if (!arguments->file)
-			argp_error(state, "name a trace, such as trace.out");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -77,6 +62,7 @@ static char *help_filter(int key, const char *text, void *input)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
+	.children = cmd_input_child,
 	.args_doc = "TRACE",
 	.doc = "Writes a pprof profile (gzip-compressed protobuf) derived from a trace."
 	       "\vExamples:\n"
@@ -108,7 +94,7 @@ static int write_profile(const struct profile *profile, const char *path)
 
 int cmd_pprof(int argc, char **argv)
 {
-	struct arguments arguments = { .max_size = UNPACK_MAX_SIZE_DEFAULT };
+	struct arguments arguments = { .input = CMD_INPUT_INIT };
 	GError *error = NULL;
 	int status;
 
@@ -126,7 +112,7 @@ int cmd_pprof(int argc, char **argv)
 			type->name);
 		return EXIT_FAILURE;
 	}
-	struct trace *trace = trace_open(arguments.file, arguments.max_size, &error);
+	struct trace *trace = trace_open(arguments.input.file, arguments.input.max_size, &error);
 	if (!trace)
 		return cmd_fail(error);
 	struct derive *derive = derive_new(type);

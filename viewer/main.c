@@ -40,32 +40,6 @@ static void print_usage(FILE *out)
 		"  trace-view dump --event=wait trace.out | grep kind=mutex\n");
 }
 
-uint64_t cmd_parse_size(const char *text)
-{
-	static const char suffixes[] = "KMGT";
-	char *end;
-	uint64_t n, factor = 1;
-
-	if (*text < '0' || *text > '9')
-		return 0;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno)
-		return 0;
-	const char *suffix = *end ? strchr(suffixes, g_ascii_toupper(*end)) : NULL;
-	if (suffix) {
-		factor = UINT64_C(1) << 10 * (suffix - suffixes + 1);
-		end++;
-		if (g_ascii_strcasecmp(end, "iB") == 0)
-			end += 2;
-	}
-	if (g_ascii_strcasecmp(end, "B") == 0)
-		end++;
-	if (*end || n > UINT64_MAX / factor)
-		return 0;
-	return n * factor;
-}
-
 int cmd_fail(GError *error)
 {
 	int is_interrupted = g_error_matches(error, VIEW_ERROR, VIEW_ERROR_INTERRUPTED);
