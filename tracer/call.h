@@ -42,47 +42,32 @@ void call_announce(struct call *call, const char *path);
 /* ret as an event shows it: the result, or -errno. For functions that return -1 on error. */
 #define CALL_RESULT(ret) ((ret) == (__typeof__(ret))-1 ? -(int64_t)errno : (int64_t)(ret))
 
-/* A hook on a function that returns -1 and sets errno. `fd`: expression of the arguments, -1 none. */
-#define CALL_HOOK(type, name, call_id, fd, params, args)       \
-	FR_REAL(name)                                          \
-	FR_EXPORT type name params                             \
-	{                                                      \
-		struct call call;                              \
-		type ret;                                      \
-                                                               \
-		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd)) \
-			return REAL(name) args;                \
-		ret = REAL(name) args;                         \
-		call_end(&call, CALL_RESULT(ret), NULL);       \
-		return ret;                                    \
+/*
+ * A hook: `fd` and `path` are expressions of the arguments (-1 and NULL: none), `result` one of `ret` as
+ * call_end() wants it.
+ */
+#define CALL_HOOK_AS(type, name, call_id, fd, path, result, params, args) \
+	FR_REAL(name)                                                     \
+	FR_EXPORT type name params                                        \
+	{                                                                 \
+		struct call call;                                         \
+		type ret;                                                 \
+                                                                          \
+		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd))            \
+			return REAL(name) args;                           \
+		ret = REAL(name) args;                                    \
+		call_end(&call, result, path);                            \
+		return ret;                                               \
 	}
+
+/* On a function that returns -1 and sets errno. */
+#define CALL_HOOK(type, name, call_id, fd, params, args) \
+	CALL_HOOK_AS(type, name, call_id, fd, NULL, CALL_RESULT(ret), params, args)
 
 /* The same for calls that name a file. */
 #define CALL_HOOK_PATH(type, name, call_id, fd, path, params, args) \
-	FR_REAL(name)                                               \
-	FR_EXPORT type name params                                  \
-	{                                                           \
-		struct call call;                                   \
-		type ret;                                           \
-                                                                    \
-		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd))      \
-			return REAL(name) args;                     \
-		ret = REAL(name) args;                              \
-		call_end(&call, CALL_RESULT(ret), path);            \
-		return ret;                                         \
-	}
+	CALL_HOOK_AS(type, name, call_id, fd, path, CALL_RESULT(ret), params, args)
 
-/* The same for functions that return an error number and leave errno alone. */
-#define CALL_HOOK_RC(type, name, call_id, fd, params, args)    \
-	FR_REAL(name)                                          \
-	FR_EXPORT type name params                             \
-	{                                                      \
-		struct call call;                              \
-		type ret;                                      \
-                                                               \
-		if (!CALL_BEGIN(&call, FR_CALL_##call_id, fd)) \
-			return REAL(name) args;                \
-		ret = REAL(name) args;                         \
-		call_end(&call, -(int64_t)ret, NULL);          \
-		return ret;                                    \
-	}
+/* On a function that returns an error number and leaves errno alone. */
+#define CALL_HOOK_RC(type, name, call_id, fd, params, args) \
+	CALL_HOOK_AS(type, name, call_id, fd, NULL, -(int64_t)ret, params, args)
