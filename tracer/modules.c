@@ -16,6 +16,8 @@
 #include "tracer/internal.h"
 
 static int is_busy; /* try-lock of the writers of the table */
+/* The first scan found what was loaded with the program, and is never unloaded. A fork's child knows it already. */
+static int has_pinned;
 
 static struct fr_module *module_table(void)
 {
@@ -154,6 +156,8 @@ static int scan_object(struct dl_phdr_info *info, size_t size, void *arg)
 	(void)size;
 	if (!describe(info->dlpi_phdr, info->dlpi_phnum, info->dlpi_addr, &object))
 		return 0;
+	if (!has_pinned)
+		unwind_pin(object.start, object.end);
 	object.path = path_of(info->dlpi_name);
 	known = find(object.start);
 	if (known && (known->end != object.end ||
@@ -197,14 +201,14 @@ static int supersede(const struct object *object)
 }
 
 /* The walk met an object on a cache miss. Context: hook | signal. */
-static void on_object(const struct dl_find_object *found)
+static bool on_object(const struct dl_find_object *found)
 {
 	const struct link_map *map = found->dlfo_link_map;
 	const ElfW(Ehdr) *ehdr = found->dlfo_map_start;
 	struct object object;
 
 	if (!modules_try_lock())
-		return;
+		return false;
 	/* Segments that lie apart: map_start is then not the ELF header, and the next scan finds the object. */
 	if (memcmp(ehdr->e_ident, ELFMAG, SELFMAG) == 0 &&
 		ehdr->e_phentsize == sizeof(ElfW(Phdr)) &&
@@ -217,6 +221,7 @@ static void on_object(const struct dl_find_object *found)
 			add(&object);
 	}
 	modules_unlock();
+	return true;
 }
 
 void modules_scan(void)
@@ -229,6 +234,7 @@ void modules_scan(void)
 	if (!modules_try_lock())
 		return;
 	dl_iterate_phdr(scan_object, &scan);
+	has_pinned = 1;
 	now = fr_now();
 	n = fr_blackbox->n_modules;
 	for (i = 0; i < n; i++)

@@ -160,7 +160,7 @@ static bool step_by_tables(struct walk *walk)
 	uintptr_t cfa, ra, fp = registers->fp, bx = registers->bx;
 	int error;
 
-	if (cache_is_closed())
+	if (cache_is_closed(lookup_pc(walk)))
 		return stop(walk, UNWIND_END_CLOSING);
 	rest_on_all(walk);
 	if (cache_find_row(lookup_pc(walk), &fde, &row) != CFI_OK)

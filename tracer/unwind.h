@@ -139,14 +139,22 @@ const char *unwind_end_text(enum unwind_end end);
 void unwind_invalidate(void);
 
 /*
- * While `is_closing` a cache miss refuses to read unwind tables (the walk is then marked broken), since a
- * module may be unmapped under it. Nestable. Context: hook (around the real dlclose).
+ * [lo, hi) belongs to an object that stays loaded for ever, as those do that were there when the program
+ * started. The first UNWIND_MAX_PINS count. Context: init, one thread.
+ */
+#define UNWIND_MAX_PINS 256
+void unwind_pin(uintptr_t lo, uintptr_t hi);
+
+/*
+ * While `is_closing` a cache miss in an object that is not pinned refuses to read unwind tables (the walk is then
+ * marked broken), since the object may be unmapped under it. Nestable. Context: hook (around the real dlclose).
  */
 void unwind_closing(int is_closing);
 
 /*
  * Called on the first miss in an object since start or unwind_invalidate(), so that modules.c learns of it;
- * may be NULL. Seldom called again for the same object: the receiver must not mind. Context: hook | signal.
+ * may be NULL. False: not now, call again at the next miss. Seldom called again for the same object all the
+ * same: the receiver must not mind. Context: hook | signal.
  */
 struct dl_find_object;
-extern void (*unwind_on_object)(const struct dl_find_object *object);
+extern bool (*unwind_on_object)(const struct dl_find_object *object);

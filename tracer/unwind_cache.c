@@ -10,7 +10,7 @@
 #include "tracer/unwind.h"
 
 uint64_t unwind_cache[CACHE_SIZE] __attribute__((aligned(64)));
-void (*unwind_on_object)(const struct dl_find_object *object);
+bool (*unwind_on_object)(const struct dl_find_object *object);
 
 /* Counts unwind_invalidate() calls; a word's generation is derived from it. */
 uint64_t unwind_epoch;
@@ -27,7 +27,7 @@ static void count(uint64_t *counter)
 
 static void report_object(const struct dl_find_object *object, uint64_t epoch)
 {
-	void (*report)(const struct dl_find_object *) =
+	bool (*report)(const struct dl_find_object *) =
 		__atomic_load_n(&unwind_on_object, __ATOMIC_ACQUIRE);
 	/* All of it: the link map of an object that is gone may lie where the next one's does. */
 	uint64_t mark =
@@ -39,8 +39,8 @@ static void report_object(const struct dl_find_object *object, uint64_t epoch)
 
 	if (!report || __atomic_load_n(seen, __ATOMIC_RELAXED) == mark)
 		return;
-	__atomic_store_n(seen, mark, __ATOMIC_RELAXED);
-	report(object);
+	if (report(object))
+		__atomic_store_n(seen, mark, __ATOMIC_RELAXED);
 }
 
 /* The cache word (without tag) of a parsed row, CACHE_AGAIN where it does not fit. */
@@ -128,10 +128,48 @@ enum cfi_status cache_find_row(uintptr_t pc, struct cfi_fde *fde, struct cfi_row
 	return find_row(pc, cache_epoch(), fde, row, &object);
 }
 
-bool cache_is_closed(void)
+/* Written before there are other threads. In order of address, and apart. */
+static struct {
+	uintptr_t lo, hi;
+} pins[UNWIND_MAX_PINS];
+static unsigned n_pins;
+
+void unwind_pin(uintptr_t lo, uintptr_t hi)
+{
+	unsigned i = n_pins;
+
+	if (n_pins == UNWIND_MAX_PINS)
+		return;
+	for (; i > 0 && pins[i - 1].lo > lo; i--)
+		pins[i] = pins[i - 1];
+	pins[i].lo = lo;
+	pins[i].hi = hi;
+	n_pins++;
+}
+
+static bool is_pinned(uintptr_t pc)
+{
+	unsigned lo = 0, n = n_pins;
+
+	while (n > 0) { /* the answer, if any, is in pins[lo .. lo + n) */
+		unsigned half = n / 2;
+
+		if (pc < pins[lo + half].lo) {
+			n = half;
+		} else if (pc < pins[lo + half].hi) {
+			return true;
+		} else {
+			lo += half + 1;
+			n -= half + 1;
+		}
+	}
+	return false;
+}
+
+bool cache_is_closed(uintptr_t pc)
 {
 	/* Acquire: pairs with unwind_closing(). */
-	return __atomic_load_n(&n_closing, __ATOMIC_ACQUIRE) != 0;
+	return __atomic_load_n(&n_closing, __ATOMIC_ACQUIRE) != 0 && !is_pinned(pc);
 }
 
 uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch)
@@ -141,7 +179,7 @@ uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch)
 	struct cfi_row row;
 	uint64_t word;
 
-	if (cache_is_closed())
+	if (cache_is_closed(pc))
 		return none_word(UNWIND_END_CLOSING);
 	switch (find_row(pc, epoch, &fde, &row, &object)) {
 	case CFI_OK:

@@ -126,5 +126,5 @@ uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch);
 /* The row of the lookup pc, parsed anew; CFI_OK or nothing is filled in. Context: hook | signal. */
 enum cfi_status cache_find_row(uintptr_t pc, struct cfi_fde *fde_out, struct cfi_row *row_out);
 
-/* Must unwind tables be left alone, because an object is being unloaded? Context: hook | signal. */
-bool cache_is_closed(void);
+/* Must the tables of this pc be left alone, because its object may be being unloaded? Context: hook | signal. */
+bool cache_is_closed(uintptr_t pc);

@@ -24,11 +24,11 @@
 
 #include "stress_unwind.h"
 
-#define TASKS(X)                                                                        \
-	X(load)                                                                         \
-	X(convert)                                                                      \
-	X(throw_up) X(fork_off) X(cancel) X(jump) X(jump_from_handler) X(switch_stacks) \
-		X(come_and_go)
+#define TASKS(X)    \
+	X(load)     \
+	X(convert)  \
+	X(throw_up) \
+	X(fork_off) X(cancel) X(jump) X(jump_from_handler) X(switch_stacks) X(come_and_go)
 
 enum task {
 #define TASK_X(name) TASK_##name,
@@ -132,8 +132,24 @@ static void *fork_off(void *argument)
 	return argument;
 }
 
+/*
+ * Ticks while a thread's destructors run are a test of their own, which STRESS_TICKS_AT_EXIT=1 asks for: there
+ * they meet code of other libraries that is not made for handlers.
+ */
+static void end_ticks(void)
+{
+	sigset_t set;
+
+	if (getenv("STRESS_TICKS_AT_EXIT"))
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPROF);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void clean_up(void *argument)
 {
+	end_ticks();
 	if (write(null_fd, argument, 1) < 0)
 		fail("write");
 }
@@ -276,6 +292,7 @@ static void *short_life(void *argument)
 	alternate.ss_flags = SS_DISABLE;
 	sigaltstack(&alternate, NULL);
 	free(alternate.ss_sp);
+	end_ticks();
 	pthread_exit(argument);
 }
 

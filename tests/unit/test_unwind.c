@@ -8,6 +8,7 @@
 
 #include <alloca.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -371,14 +372,19 @@ static void check_closing(void)
 	CHECK(unwind_stats_now()->ends[UNWIND_END_CLOSING - 1] >= 2);
 }
 
-static unsigned n_reports;
+static unsigned n_reports, n_refused;
 static struct link_map *reported[64];
 
-static void on_object(const struct dl_find_object *object)
+static bool on_object(const struct dl_find_object *object)
 {
+	if (n_refused < 3) {
+		n_refused++;
+		return false;
+	}
 	if (n_reports < 64)
 		reported[n_reports] = object->dlfo_link_map;
 	n_reports++;
+	return true;
 }
 
 static void check_report(void)
@@ -390,8 +396,34 @@ static void check_report(void)
 		recurse(20);
 	unwind_on_object = NULL;
 	check_agreed(10, UNWIND_END_START);
+	CHECK_INT(n_refused, 3);
 	CHECK_INT(n_reports, 2); /* this program, libc */
 	CHECK(reported[0] != reported[1]);
+}
+
+static int pin_object(struct dl_phdr_info *info, size_t size, void *argument)
+{
+	for (unsigned i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_LOAD && info->dlpi_phdr[i].p_flags & PF_X)
+			unwind_pin(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr,
+				info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
+					info->dlpi_phdr[i].p_memsz);
+	return 0;
+}
+
+/* What was there at the start is never unloaded: its tables may be read at any time. Stays pinned: the last case. */
+static void check_pinned(void)
+{
+	reset();
+	unwind_closing(1);
+	unwind_invalidate();
+	hook();
+	CHECK_INT(last.end, UNWIND_END_CLOSING);
+	dl_iterate_phdr(pin_object, NULL);
+	reset();
+	recurse(20);
+	unwind_closing(0);
+	check_agreed(1, UNWIND_END_START);
 }
 
 /* Code that a JIT compiler could have made: with and without a frame pointer. */
@@ -449,5 +481,6 @@ int main(int argc, char **argv)
 	CASE(check_closing, "while an object is unloaded, misses are refused and hits are not");
 	CASE(check_report, "each object is reported once");
 	CASE(check_jit, "code without tables is crossed by frame pointer, and marked");
+	CASE(check_pinned, "objects that are pinned are read while another is unloaded");
 	return CHECK_DONE();
 }
