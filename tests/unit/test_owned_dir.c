@@ -84,6 +84,7 @@ static void test_others_stay(void)
 	CHECK_INT(mkdir(young, 0700), 0);
 	CHECK_INT(symlink("/", link_path), 0);
 	CHECK_INT(owned_dir_clean(root, "mine"), 1);
+	CHECK_INT(access(path, F_OK), -1);
 	CHECK_INT(access(named, F_OK), 0);
 	CHECK_INT(access(plain, F_OK), 0);
 	CHECK_INT(access(young, F_OK), 0);
