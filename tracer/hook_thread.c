@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 
 #include "tracer/call.h"
+#include "tracer/census.h"
 
 /* What the creator leaves for the new thread. Freed by it as its first act. */
 struct start {
@@ -52,9 +53,15 @@ static void start_give_back(struct start *start)
 	__atomic_store_n(&start->is_used, 0, __ATOMIC_RELEASE);
 }
 
-static void *run(void *argument)
+/* The two words that a thread begins with; returned in registers. */
+struct entry {
+	void *(*routine)(void *);
+	void *argument;
+};
+
+static __attribute__((noinline)) struct entry begin(struct start *shared)
 {
-	struct start *shared = argument, start = *shared;
+	struct start start = *shared;
 	struct thread_birth birth = {
 		.creator = start.creator,
 		.creator_stack = start.creator_stack,
@@ -65,11 +72,18 @@ static void *run(void *argument)
 
 	start_give_back(shared);
 	if (start.is_lttng)
-		thread_is_lttng();
+		census_add_lttng();
 	else
 		thread_attach(&birth);
-	/* A tail call: no frame of ours under the program's first one. */
-	return start.routine(start.argument);
+	return (struct entry){ start.routine, start.argument };
+}
+
+/* With nothing of its own on the stack, so that the call is a jump: no frame of ours under the program's first one. */
+static void *run(void *argument)
+{
+	struct entry entry = begin(argument);
+
+	return entry.routine(entry.argument);
 }
 
 /* lttng-ust's threads are known by their start routine: it may be created by code of ours inside fork. */
@@ -110,13 +124,13 @@ FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes
 	fill(start, attributes, FR_FRAME());
 	is_lttng = start->is_lttng;
 	if (!is_lttng)
-		thread_count(1);
+		census_add(1);
 	errno = saved_errno;
 	ret = REAL(pthread_create)(thread, attributes, run, start);
 	if (ret != 0) {
 		start_give_back(start);
 		if (!is_lttng)
-			thread_count(-1);
+			census_add(-1);
 	}
 	return ret;
 }

@@ -6,13 +6,10 @@
  */
 #include "tracer/thread.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,6 +17,7 @@
 
 #include "tracer/alloc.h"
 #include "tracer/blackbox.h"
+#include "tracer/census.h"
 #include "tracer/events_thread.h"
 #include "tracer/offsets.h"
 #include "tracer/stack.h"
@@ -173,7 +171,7 @@ void thread_attach(const struct thread_birth *birth)
 	t->busy_frame = FR_FRAME();
 	t->tid = (uint32_t)sys(SYS_gettid);
 	if (!birth)
-		thread_count(1);
+		census_add(1);
 	t->random = fr_now() * 0x9e3779b97f4a7c15ull ^ t->tid;
 	find_bounds(t, birth ? birth->stack_size : 0);
 	t->slot = slot_claim();
@@ -238,62 +236,6 @@ void thread_detach(void)
 	t->busy = 0;
 }
 
-/* The program's threads, and which of the others are liblttng-ust's (of this process: a fork leaves old ones). */
-static int n_program_threads;
-static int is_first_gone;
-static struct {
-	uint32_t pid, tid;
-} lttng_threads[16];
-static uint32_t n_lttng_threads;
-
-void thread_count(int step)
-{
-	__atomic_fetch_add(&n_program_threads, step, __ATOMIC_RELAXED);
-}
-
-void thread_is_lttng(void)
-{
-	uint32_t i = __atomic_fetch_add(&n_lttng_threads, 1, __ATOMIC_RELAXED) % 16;
-
-	fr_self.stage = FR_STAGE_OFF;
-	lttng_threads[i].pid = (uint32_t)sys(SYS_getpid);
-	__atomic_store_n(&lttng_threads[i].tid, (uint32_t)sys(SYS_gettid), __ATOMIC_RELEASE);
-}
-
-static int is_lttng_thread(uint32_t pid, uint32_t tid)
-{
-	int i;
-
-	for (i = 0; i < 16; i++)
-		if (lttng_threads[i].tid == tid && lttng_threads[i].pid == pid)
-			return 1;
-	return 0;
-}
-
-/* Is any thread left that is neither this one, nor the first one, nor liblttng-ust's? Unknown counts as yes. */
-static int has_other_threads(uint32_t self)
-{
-	uint32_t pid = (uint32_t)sys(SYS_getpid);
-	char buf[1024] __attribute__((aligned(8))) = "";
-	long fd = sys(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int has_others = fd < 0;
-	long n, at;
-
-	while (fd >= 0 && !has_others && (n = sys(SYS_getdents64, fd, buf, sizeof(buf))) != 0) {
-		has_others = n < 0;
-		for (at = 0; at < n; at += ((const struct dirent64 *)(buf + at))->d_reclen) {
-			uint32_t tid =
-				(uint32_t)atoi(((const struct dirent64 *)(buf + at))->d_name);
-
-			if (tid && tid != self && tid != pid && !is_lttng_thread(pid, tid))
-				has_others = 1;
-		}
-	}
-	if (fd >= 0)
-		sys(SYS_close, fd);
-	return has_others;
-}
-
 /*
  * Runs among the destructors of the program's keys. It puts itself back until the last round that POSIX
  * promises, so that what the other destructors do is still recorded.
@@ -306,12 +248,8 @@ static void on_thread_exit(void *arg)
 	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
 		pthread_setspecific(exit_key, t) == 0)
 		return;
-	if (tid == (uint32_t)sys(SYS_getpid))
-		__atomic_store_n(&is_first_gone, 1, __ATOMIC_SEQ_CST);
 	thread_detach();
-	if (__atomic_sub_fetch(&n_program_threads, 1, __ATOMIC_SEQ_CST) <= 0 &&
-		__atomic_load_n(&is_first_gone, __ATOMIC_SEQ_CST) && !has_other_threads(tid))
-		exit(0);
+	census_leave(tid);
 }
 
 int thread_init(void)
@@ -345,8 +283,7 @@ void thread_after_fork(void)
 	t->busy = 0;
 	t->exit_rounds = 0;
 	reuse_hand = 0;
-	n_program_threads = 1;
-	is_first_gone = 0;
+	census_after_fork();
 	if (t->stage == FR_STAGE_ON)
 		t->stage = FR_STAGE_NEW;
 	thread_attach(&birth);

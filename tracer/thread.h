@@ -23,16 +23,6 @@ struct thread_birth {
  */
 void thread_attach(const struct thread_birth *birth);
 
-/*
- * How many threads of the program there are: +1 by the creator before it creates one through our hook, -1 when that
- * fails. A process whose first thread has called pthread_exit() ends with its last thread; liblttng-ust's
- * threads would keep it alive for ever, so the last of the program's calls exit(0) as libc does.
- */
-void thread_count(int step);
-
-/* The calling thread is one of liblttng-ust's. */
-void thread_is_lttng(void);
-
 /* Ends it: flightrec_thread:exit, slot marked. Context: the thread itself, late in its exit. */
 void thread_detach(void);
 

@@ -180,6 +180,9 @@ static bool step_by_tables(struct walk *walk)
 	} else {
 		return stop(walk, UNWIND_END_BAD_TABLE);
 	}
+	/* A leaf on aarch64: still in its register. */
+	if (ARCH_HAS_LINK && row.ra.kind == CFI_SAME)
+		row.ra = (struct cfi_rule){ .kind = CFI_REGISTER, .reg = ARCH_REG_BX };
 	/* vfork pops its return address into a register: only there the CFA may stay where it is. */
 	if (cfa < registers->sp || (cfa == registers->sp && row.ra.kind != CFI_REGISTER) ||
 		(cfa & 7))
@@ -191,7 +194,9 @@ static bool step_by_tables(struct walk *walk)
 		!apply_rule(walk, &fde, &row.fp, cfa, &fp) ||
 		!apply_rule(walk, &fde, &row.bx, cfa, &bx))
 		return false;
-	walk->registers = (struct unwind_registers){ .pc = ra, .sp = cfa, .fp = fp, .bx = bx };
+	walk->registers = (struct unwind_registers){
+		.pc = arch_address(ra), .sp = cfa, .fp = fp, .bx = ARCH_HAS_LINK ? 0 : bx
+	};
 	walk->is_call = true;
 	return true;
 }
@@ -232,7 +237,10 @@ static bool step_by_frame_pointer(struct walk *walk, enum unwind_end reason)
 		return stop(walk, reason);
 	walk->is_guessed = true;
 	walk->registers = (struct unwind_registers){
-		.pc = pc, .sp = fp + 16, .fp = caller_fp, .bx = walk->registers.bx
+		.pc = arch_address(pc),
+		.sp = fp + 16,
+		.fp = caller_fp,
+		.bx = ARCH_HAS_LINK ? 0 : walk->registers.bx,
 	};
 	walk->is_call = true;
 	return true;
@@ -246,7 +254,7 @@ static __attribute__((noinline)) bool admit_slots(struct walk *walk, uintptr_t c
 {
 	uintptr_t fp_slot = cache_fp_slot(word), bx_slot = cache_bx_slot(word);
 
-	if (!unwind_memory_has(&walk->memory, arch_ra_slot(cfa)) ||
+	if (!unwind_memory_has(&walk->memory, cache_ra_slot(word, cfa)) ||
 		(fp_slot && !unwind_memory_has(&walk->memory, cfa - fp_slot)) ||
 		(bx_slot && !unwind_memory_has(&walk->memory, cfa - bx_slot)))
 		return stop_unreadable(walk);
@@ -268,10 +276,12 @@ static bool step_simple(struct walk *walk, uint64_t word)
 		return false;
 	if (walk->memory.trail)
 		trail_step(walk->memory.trail, word, cfa, &walk->fp_at, &walk->bx_at);
-	registers->pc = unwind_memory_load(arch_ra_slot(cfa));
+	registers->pc = arch_address(unwind_memory_load(cache_ra_slot(word, cfa)));
 	if (cache_fp_slot(word))
 		registers->fp = unwind_memory_load(cfa - cache_fp_slot(word));
-	if (cache_bx_slot(word))
+	if (ARCH_HAS_LINK)
+		registers->bx = 0;
+	else if (cache_bx_slot(word))
 		registers->bx = unwind_memory_load(cfa - cache_bx_slot(word));
 	registers->sp = cfa;
 	registers->context = NULL;
@@ -360,10 +370,12 @@ UNWIND_RAW static inline __attribute__((always_inline)) size_t follow(
 		}
 		if (has_trail)
 			trail_step(trail, word, cfa, &fp_at, &bx_at);
-		pc = unwind_memory_load(arch_ra_slot(cfa)) - 1;
+		pc = arch_address(unwind_memory_load(cache_ra_slot(word, cfa))) - 1;
 		if (fp_slot)
 			fp = unwind_memory_load(cfa - fp_slot);
-		if (bx_slot)
+		if (ARCH_HAS_LINK)
+			bx = 0;
+		else if (bx_slot)
 			bx = unwind_memory_load(cfa - bx_slot);
 		sp = cfa;
 		is_call = true;

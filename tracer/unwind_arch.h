@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include "tracer/unwind_x86_64.h"
+#elif defined(__aarch64__)
+#include "tracer/unwind_aarch64.h"
 #else
 #error "the stack walk does not know this architecture"
 #endif

@@ -73,7 +73,7 @@ static uint64_t word_of_row(const struct cfi_fde *fde, const struct cfi_row *row
 		bx_slot = 0u - (unsigned)row->bx.value;
 	else if (row->bx.kind != CFI_SAME)
 		offset = 0;
-	if (row->ra.kind != CFI_OFFSET || row->ra.value != ARCH_RA_OFFSET)
+	if (row->ra.kind != CFI_OFFSET || !arch_ra_fits(row->ra.value, fp_slot))
 		offset = 0;
 
 	if (offset <= 0 || offset > CACHE_MAX_OFFSET || fp_slot > CACHE_MAX_SLOT ||
@@ -107,6 +107,13 @@ static uint64_t word_without_fde(
 	if (cfi_is_loader(object))
 		return cache_word(CACHE_END, UNWIND_END_LOADER << 3, 0, 0);
 	return none_word(UNWIND_END_NO_RULE);
+}
+
+/* Is this a trampoline in no object? The page is probed first. */
+UNWIND_RAW static bool is_loose_trampoline(uintptr_t pc)
+{
+	return ARCH_HAS_LOOSE_TRAMPOLINE && !(pc & 3) && arch_probe(pc & ~(uintptr_t)7) &&
+	       arch_probe((pc + 4) & ~(uintptr_t)7) && arch_is_trampoline((const uint8_t *)pc);
 }
 
 static enum cfi_status find_row(uintptr_t pc, uint64_t epoch, struct cfi_fde *fde,
@@ -186,6 +193,8 @@ uint64_t cache_make(uintptr_t pc, bool is_call, uint64_t epoch)
 		word = word_of_row(&fde, &row, pc);
 		break;
 	case CFI_NO_OBJECT:
+		if (is_loose_trampoline(pc + is_call))
+			return cache_word(CACHE_SIGNAL, 0, 0, 0);
 		/* Not kept: the answer is cheap, and an object may be loaded there without our notice. */
 		return none_word(UNWIND_END_NO_OBJECT);
 	case CFI_NO_FDE:

@@ -3,13 +3,14 @@
  * The cache of unwind rules: one 64-bit word per entry holds tag, generation and rule, so that plain
  * atomic loads and stores are enough for threads and signal handlers; a word is never torn. Shared by all threads.
  *
- * The lookup pc times an odd constant, modulo 2^47, is a bijection: 13 bits of it are the
- * index, the other 34 an exact tag, so that an entry never answers for another pc.
+ * The lookup pc times an odd constant, modulo 2^47 (2^48 on aarch64), is a bijection: 13 (14) bits of it are
+ * the index, the other 34 an exact tag, so that an entry never answers for another pc.
  *
  *   63        30 29   25 24  22 21      10 9    5 4    0
  *   | tag (34)  | gen 5 | kind  | offset/8 | fp/8 | bx/8 |
  *
- * fp and bx: 0, the register is unchanged; else it is saved at CFA - 8 * n. Generation 0 means empty.
+ * fp and bx: 0, the register is unchanged; else it is saved at CFA - 8 * n. Generation 0 means empty. On aarch64
+ * fp has the ten bits of both.
  */
 #pragma once
 
@@ -19,7 +20,7 @@
 #include "tracer/unwind.h"
 #include "tracer/unwind_cfi.h"
 
-#define CACHE_BITS 13
+#define CACHE_BITS (ARCH_ADDRESS_BITS - 34) /* x86-64: 13 */
 #define CACHE_SIZE (1u << CACHE_BITS)
 #define CACHE_TAG_BITS (ARCH_ADDRESS_BITS - CACHE_BITS)
 #define CACHE_N_GENERATIONS 31u /* 1..31 in a word */
@@ -38,7 +39,7 @@ enum cache_kind {
 
 /* Offsets and slots that fit, bytes. */
 #define CACHE_MAX_OFFSET 32760
-#define CACHE_MAX_SLOT 248u
+#define CACHE_MAX_SLOT (8u * ((1u << ARCH_FP_SLOT_BITS) - 1)) /* x86-64: 248 */
 
 /* Where the walk counts; see unwind_count_into(). */
 extern struct unwind_stats *unwind_stats __attribute__((visibility("hidden")));
@@ -96,20 +97,26 @@ static inline uintptr_t cache_offset(uint64_t word)
 /* Bytes below the CFA where the register is saved; 0: unchanged. */
 static inline uintptr_t cache_fp_slot(uint64_t word)
 {
-	return (word >> 5 & 31) << 3;
+	return (word >> (10 - ARCH_FP_SLOT_BITS) & ((1u << ARCH_FP_SLOT_BITS) - 1)) << 3;
 }
 
 static inline uintptr_t cache_bx_slot(uint64_t word)
 {
-	return (word & 31) << 3;
+	return (word & ((1u << (10 - ARCH_FP_SLOT_BITS)) - 1)) << 3;
+}
+
+/* Where the return address is. */
+static inline uintptr_t cache_ra_slot(uint64_t word, uintptr_t cfa)
+{
+	return arch_ra_slot(cfa, cache_fp_slot(word));
 }
 
 /* A word without tag and generation. Arguments in bytes. */
 static inline uint64_t cache_word(
 	enum cache_kind kind, unsigned offset, unsigned fp_slot, unsigned bx_slot)
 {
-	return (uint64_t)kind << 22 | (uint64_t)(offset >> 3) << 10 | (fp_slot >> 3) << 5 |
-	       bx_slot >> 3;
+	return (uint64_t)kind << 22 | (uint64_t)(offset >> 3) << 10 |
+	       (fp_slot >> 3) << (10 - ARCH_FP_SLOT_BITS) | bx_slot >> 3;
 }
 
 static inline void cache_store(struct cache_key key, uint64_t word)

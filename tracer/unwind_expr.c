@@ -32,7 +32,7 @@ bool unwind_register(
 		return true;
 	case ARCH_REG_BX:
 		*value_out = registers->bx;
-		return true;
+		return !ARCH_HAS_LINK || registers->bx != 0;
 	default:
 		return registers->context &&
 		       arch_context_register(registers->context, number, value_out);

@@ -44,7 +44,7 @@ static inline void trail_step(struct unwind_trail *trail, uint64_t word, uintptr
 		trail_rest_on(trail, fp_at, &trail->has_fp);
 	else if (cache_kind(word) == CACHE_BX)
 		trail_rest_on(trail, bx_at, &trail->has_bx);
-	trail_note(trail, arch_ra_slot(cfa));
+	trail_note(trail, cache_ra_slot(word, cfa));
 	if (cache_fp_slot(word))
 		*fp_at = cfa - cache_fp_slot(word);
 	if (cache_bx_slot(word))

@@ -87,12 +87,29 @@ static inline int arch_plt_offset(const uint8_t *expression, size_t size, uintpt
 	return 8 + ((pc & 15) >= expression[6] - 0x30u) * 8;
 }
 
-/* The return address's slot, given the frame's CFA. */
-static inline uintptr_t arch_ra_slot(uintptr_t cfa)
+/* A call pushes its return address: no register holds it, and its slot is the same in all frames. */
+#define ARCH_HAS_LINK 0
+#define ARCH_FP_SLOT_BITS 5 /* of the 10 that a cache word has for saved registers */
+
+static inline uintptr_t arch_ra_slot(uintptr_t cfa, uintptr_t fp_slot)
 {
 	return cfa - 8;
 }
-#define ARCH_RA_OFFSET (-8)
+
+/* Does a rule with the return address at CFA + value fit in a cache word? */
+static inline bool arch_ra_fits(int32_t value, unsigned fp_slot)
+{
+	return value == -8;
+}
+
+/* A return address as it was saved, without what is not address. */
+static inline uintptr_t arch_address(uintptr_t saved)
+{
+	return saved;
+}
+
+/* May code outside all objects be looked at for a trampoline? The kernel's is in the vdso, or libc's. */
+#define ARCH_HAS_LOOSE_TRAMPOLINE 0
 
 /*
  * Can the 8 bytes at `address` be read? rt_sigprocmask reads its mask first and only then refuses

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many threads of the program there are. A process whose first thread has called pthread_exit() ends with
+ * its last thread; liblttng-ust's threads would keep it alive for ever, so the last of the program's calls
+ * exit(0), as libc does.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* +1: a thread is about to be created, or was met that was not created through our hook; -1: that failed. */
+void census_add(int step);
+
+/* The calling thread is one of liblttng-ust's: never traced, and not the program's. */
+void census_add_lttng(void);
+
+/* The calling thread is at its end. Does not return when it is the process's end, too. Context: its last act. */
+void census_leave(uint32_t tid);
+
+/* Child of a fork: one thread is left. */
+void census_after_fork(void);
