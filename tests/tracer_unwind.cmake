@@ -63,3 +63,28 @@ endforeach()
 if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
   fr_e2e_test(e2e_signal_reach signal_reach.sh)
 endif()
+
+# The walk on aarch64: cross-compiled, run by qemu-user, once more with pointer authentication in the code.
+find_program(FR_AARCH64_CC aarch64-linux-gnu-gcc)
+find_program(FR_AARCH64_QEMU NAMES qemu-aarch64 qemu-aarch64-static)
+foreach(variant none standard)
+  set(name test_unwind_aarch64_${variant})
+  if(FR_AARCH64_CC AND FR_AARCH64_QEMU)
+    set(sources unit/test_unwind_aarch64.c ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack_repeat.c)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/bin/${name}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/bin
+      COMMAND ${FR_AARCH64_CC} -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter
+        -fno-omit-frame-pointer -mbranch-protection=${variant} -I${CMAKE_SOURCE_DIR} -I${FR_TEST_LIB}
+        ${sources} -o ${CMAKE_BINARY_DIR}/bin/${name} -lpthread
+      WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
+      DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/tracer/unwind_aarch64.h ${CMAKE_SOURCE_DIR}/tracer/unwind_cache.h
+        ${CMAKE_SOURCE_DIR}/tracer/unwind_trail.h ${FR_TEST_LIB}/walk.h)
+    add_custom_target(${name} ALL DEPENDS ${CMAKE_BINARY_DIR}/bin/${name})
+    add_test(NAME ${name}
+      COMMAND ${FR_AARCH64_QEMU} -cpu max -L /usr/aarch64-linux-gnu ${CMAKE_BINARY_DIR}/bin/${name})
+  else()
+    add_test(NAME ${name}
+      COMMAND sh -c "echo '1..0 # skip aarch64-linux-gnu-gcc and qemu-aarch64 are not installed'; exit 77")
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS unit SKIP_RETURN_CODE 77)
+endforeach()

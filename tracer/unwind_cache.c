@@ -56,13 +56,11 @@ static uint64_t word_of_row(const struct cfi_fde *fde, const struct cfi_row *row
 		return cache_word(CACHE_END, UNWIND_END_START << 3, 0, 0);
 	if (row->cfa.kind == CFI_EXPRESSION)
 		offset = arch_plt_offset(fde->lo + (uint32_t)row->cfa.value, row->cfa.size, pc);
-	else if (row->cfa.kind != CFI_REGISTER)
-		offset = 0;
-	else if (row->cfa.reg == ARCH_REG_FP)
+	else if (row->cfa.kind == CFI_REGISTER && row->cfa.reg == ARCH_REG_FP)
 		kind = CACHE_FP;
-	else if (row->cfa.reg == ARCH_REG_BX)
+	else if (row->cfa.kind == CFI_REGISTER && row->cfa.reg == ARCH_REG_BX)
 		kind = CACHE_BX;
-	else if (row->cfa.reg != ARCH_REG_SP)
+	else if (row->cfa.kind != CFI_REGISTER || row->cfa.reg != ARCH_REG_SP)
 		offset = 0;
 
 	if (row->fp.kind == CFI_OFFSET && row->fp.value < 0)
