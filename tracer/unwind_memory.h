@@ -56,6 +56,7 @@ UNWIND_RAW static inline bool unwind_memory_read(
 		return false;
 	if (memory->trail)
 		trail_note(memory->trail, address);
+	/* Address 0 is in no bounds. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	*value_out = *(const volatile uintptr_t *)address;
 	return true;
 }
