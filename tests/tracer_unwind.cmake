@@ -43,7 +43,8 @@ foreach(variant without_fp with_fp)
 endforeach()
 target_compile_options(bench_frames_without_fp PRIVATE -O2 -fomit-frame-pointer)
 target_compile_options(bench_frames_with_fp PRIVATE -O2 -fno-omit-frame-pointer)
-add_executable(bench_unwind bench/bench_unwind.c ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack.c)
+add_executable(bench_unwind bench/bench_unwind.c ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack.c
+  ${CMAKE_SOURCE_DIR}/tracer/stack_repeat.c)
 target_include_directories(bench_unwind PRIVATE ${FR_TEST_LIB})
 target_link_libraries(bench_unwind PRIVATE fr_flags bench_frames_without_fp bench_frames_with_fp Threads::Threads
   ${CMAKE_DL_LIBS})

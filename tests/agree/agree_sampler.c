@@ -148,12 +148,19 @@ struct birth {
 	void *argument;
 };
 
+static void stop_thread_sampling(void *unused)
+{
+	if (event_fd >= 0)
+		close(event_fd);
+	event_fd = -1;
+}
+
 static void *start_routine(void *argument)
 {
 	struct birth birth = *(struct birth *)argument;
 	pthread_attr_t attr;
+	void *lo, *result;
 	size_t size;
-	void *lo;
 
 	free(argument);
 	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
@@ -163,7 +170,10 @@ static void *start_routine(void *argument)
 		pthread_attr_destroy(&attr);
 	}
 	start_thread_sampling();
-	return birth.routine(birth.argument);
+	pthread_cleanup_push(stop_thread_sampling, NULL);
+	result = birth.routine(birth.argument);
+	pthread_cleanup_pop(1);
+	return result;
 }
 
 __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,

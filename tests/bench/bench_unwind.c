@@ -15,7 +15,10 @@
 
 #include "bench_unwind.h"
 #include "proto/blackbox.h"
+#include "proto/schema.h"
+#include "proto/stack.h"
 #include "tracer/stack.h"
+#include "tracer/stack_repeat.h"
 #include "tracer/unwind.h"
 #include "walk.h"
 
@@ -26,6 +29,7 @@ static struct unwind_bounds bounds, unknown;
 static uintptr_t frames[WALK_MAX];
 static size_t n_frames; /* of all walks since it was reset */
 static volatile uint32_t last_id;
+static unsigned n_paths = N_PATHS; /* different stacks in rotation */
 
 static uint64_t now_ns(void)
 {
@@ -73,6 +77,39 @@ static void leaf_walk_intern(void)
 
 	last_id = stack_intern(frames, n, flags);
 	n_frames += n;
+}
+
+static struct stack_repeat repeat;
+static unsigned n_repeat_hits, n_repeat_misses;
+
+/* As fr_capture(): the records first, then walk, intern and keep. */
+static void leaf_repeat(void)
+{
+	struct unwind_start start = WALK_START_IN_CALLER();
+	struct repeat_query query;
+	struct unwind_trail trail;
+	unsigned flags;
+	size_t n;
+
+	last_id = stack_repeat_find(
+		&repeat, FR_REPEAT_CALL, &start, &bounds, FR_STACK_MAX_FRAMES, &flags, &query);
+	if (last_id != FR_STACK_NONE) {
+		n_repeat_hits++;
+		n_frames++; /* of stacks here */
+		return;
+	}
+	n_repeat_misses++;
+	n = unwind_walk_trail(&start, &bounds, frames, FR_STACK_MAX_FRAMES, &flags, &trail);
+	last_id = stack_intern(frames, n, flags);
+	stack_repeat_keep(&query, &trail, last_id, flags);
+	n_frames++;
+}
+
+/* A failed check and a new record each time. (The 64 stacks of the rotation all have one key: more than ways.) */
+static void leaf_repeat_miss(void)
+{
+	stack_repeat_drop(&repeat);
+	leaf_repeat();
 }
 
 /* Both export _Unwind_*: loaded apart, so that neither takes the other's place. */
@@ -141,7 +178,7 @@ static double measure(run_fn run, int depth, void (*leaf)(void), unsigned n_rota
 		n_frames = 0;
 		begin = now_ns();
 		for (unsigned i = 0; i < n_rotations; i++)
-			for (unsigned path = 0; path < N_PATHS; path++)
+			for (unsigned path = 0; path < n_paths; path++)
 				run(path, depth, leaf);
 		begin = now_ns() - begin;
 		if (round > 0 && begin < best)
@@ -237,5 +274,18 @@ int main(void)
 		printf("libunwind: not measured (no libunwind.so.8)\n");
 	report("frame-pointer loop", frames_with_fp, leaf_frame_pointers, N_ROTATIONS);
 	report_intern(blackbox);
+	printf("\nns per stack, at depth%31s%8d%8d%8d\n", "10", 20, 30, 60);
+	n_repeat_hits = n_repeat_misses = 0;
+	report("repeated-stack check, 64 stacks in rotation", frames_without_fp, leaf_repeat,
+		N_ROTATIONS);
+	printf("%44s%7.1f %% hits\n", "",
+		100.0 * n_repeat_hits / (n_repeat_hits + n_repeat_misses));
+	n_paths = 1;
+	n_repeat_hits = n_repeat_misses = 0;
+	report("repeated-stack check, 1 stack", frames_without_fp, leaf_repeat, N_ROTATIONS * 64);
+	printf("%44s%7.1f %% hits\n", "",
+		100.0 * n_repeat_hits / (n_repeat_hits + n_repeat_misses));
+	report("failed check, walk, intern, new record", frames_without_fp, leaf_repeat_miss,
+		N_ROTATIONS * 6);
 	return 0;
 }
