@@ -63,6 +63,7 @@ endforeach()
 
 if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
   fr_e2e_test(e2e_signal_reach signal_reach.sh)
+  fr_e2e_test(e2e_stress_unwind stress_unwind.sh)
 endif()
 
 # The walk on aarch64: cross-compiled, run by qemu-user, once more with pointer authentication in the code.
