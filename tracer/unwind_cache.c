@@ -20,6 +20,21 @@ static uint32_t n_closing;
 #define N_SEEN 512u
 static uint64_t seen_objects[N_SEEN];
 
+_Static_assert(UNWIND_END_START == 0, "the normal end is the one without a counter");
+
+static struct unwind_stats own_stats;
+struct unwind_stats *unwind_stats = &own_stats;
+
+void unwind_count_into(struct unwind_stats *stats)
+{
+	__atomic_store_n(&unwind_stats, stats ? stats : &own_stats, __ATOMIC_RELEASE);
+}
+
+const struct unwind_stats *unwind_stats_now(void)
+{
+	return unwind_stats;
+}
+
 static void count(uint64_t *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);

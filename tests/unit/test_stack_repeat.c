@@ -52,7 +52,7 @@ static void more_stacks_than_ways(void)
 }
 
 /* Frames that rbp describes, of sizes that change while their sum, and so the leaf's sp, does not. */
-static NOINLINE void inner_variable(size_t size)
+static NOINLINE UNWIND_RAW void inner_variable(size_t size)
 {
 	volatile char *room = alloca(size);
 
@@ -60,7 +60,7 @@ static NOINLINE void inner_variable(size_t size)
 	AFTER(leaf());
 }
 
-static NOINLINE void outer_variable(size_t size, size_t rest)
+static NOINLINE UNWIND_RAW void outer_variable(size_t size, size_t rest)
 {
 	volatile char *room = alloca(size);
 
