@@ -120,21 +120,47 @@ static void write_module(struct fr_module *module, const struct object *object)
 	module->unload_ns = 0;
 }
 
-/* Adds an object that is not in the table. Called with the try-lock. */
-static void add(const struct object *object)
+/* An entry of the same file at the same place that was unloaded before. */
+static struct fr_module *find_unloaded(const struct object *object)
+{
+	struct fr_module *table = module_table();
+	uint32_t i;
+
+	for (i = fr_blackbox->n_modules; i-- > 0;)
+		if (table[i].unload_ns && table[i].start == object->start &&
+			table[i].end == object->end && table[i].n_build_id == object->n_build_id &&
+			(!object->n_build_id || memcmp(table[i].build_id, object->build_id,
+							object->n_build_id) == 0) &&
+			strncmp(table[i].path, object->path, sizeof(table[i].path) - 1) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/*
+ * Adds an object that is not in the table, and returns its entry, or NULL. One that comes back to where it
+ * was takes its old entry: programs that load and unload a library for ever must not fill the table. Called with
+ * the try-lock.
+ */
+static struct fr_module *add(const struct object *object)
 {
 	uint32_t i = fr_blackbox->n_modules;
-	struct fr_module *module = &module_table()[i];
+	struct fr_module *module = find_unloaded(object);
 
+	if (module) {
+		__atomic_store_n(&module->unload_ns, 0, __ATOMIC_RELEASE);
+		return module;
+	}
+	module = &module_table()[i];
 	if (i >= FR_BB_MAX_MODULES ||
 		blackbox_commit((uint64_t)((char *)module - (char *)fr_blackbox), sizeof(*module)) <
 			0) {
 		fr_count(modules_overflow, 1);
-		return;
+		return NULL;
 	}
 	write_module(module, object);
 	/* Release: pairs with the reader, which takes the count first and then the entries below it. */
 	__atomic_store_n(&fr_blackbox->n_modules, i + 1, __ATOMIC_RELEASE);
+	return module;
 }
 
 static const char *path_of(const char *name)
@@ -165,15 +191,11 @@ static int scan_object(struct dl_phdr_info *info, size_t size, void *arg)
 		known->unload_ns = fr_now();
 		known = NULL;
 	}
-	if (!known) {
-		uint32_t before = fr_blackbox->n_modules;
-
-		add(&object);
-		if (fr_blackbox->n_modules == before)
-			return 0;
-		known = &module_table()[before];
-	}
-	scan->seen[(known - module_table()) / 64] |= 1ull << ((known - module_table()) % 64);
+	if (!known)
+		known = add(&object);
+	if (known)
+		scan->seen[(known - module_table()) / 64] |= 1ull
+							     << ((known - module_table()) % 64);
 	return 0;
 }
 
