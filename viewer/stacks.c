@@ -169,25 +169,27 @@ static uint32_t module_upper(const struct stacks *stacks, uint32_t proc, uint64_
 }
 
 /*
- * Module of a return address. Where libraries took turns at one address, the one still mapped wins, else
- * the last: an address alone does not say when it was taken.
+ * Module of a return address. Where different libraries took turns at one address it is unknown, since an
+ * address alone does not say when it was taken; one that came back counts as one.
  */
 static uint32_t module_find(const struct stacks *stacks, uint32_t proc, uint64_t addr)
 {
-	uint32_t found = MODULE_NONE;
+	const struct module *found = NULL;
+	uint32_t index = MODULE_NONE;
 
 	for (uint32_t i = module_upper(stacks, proc, addr - 1); i-- > 0;) {
 		const struct module *module = &g_array_index(stacks->modules, struct module, i);
+
 		if (module->proc != proc)
 			break;
 		if (addr - 1 >= module->end)
 			continue;
-		if (!module->unload_ns)
-			return i;
-		if (found == MODULE_NONE)
-			found = i;
+		if (found && (found->path != module->path || found->base != module->base))
+			return MODULE_NONE;
+		found = module;
+		index = i;
 	}
-	return found;
+	return index;
 }
 
 void stacks_resolve(struct stacks *stacks)

@@ -55,15 +55,19 @@ static void definitions_may_come_in_any_order(void)
 	trace_free(trace);
 }
 
-static void a_module_that_is_still_mapped_wins(void)
+static void an_address_of_two_modules_is_unknown(void)
 {
 	run("0 0 state:process pid=7 exe=/opt/app\n"
 	    "0 0 state:module start=0x1000 end=0x9000 base=0x0 load=1 unload=5 path=/opt/old.so\n"
 	    "0 0 state:module start=0x2000 end=0x3000 base=0x0 load=6 path=/opt/new.so\n"
+	    "0 0 state:module start=0xa000 end=0xb000 base=0x0 load=1 unload=5 path=/opt/back.so\n"
+	    "0 0 state:module start=0xa000 end=0xb000 base=0x0 load=6 path=/opt/back.so\n"
 	    "0 0 state:stack id=20 frames=0x2501\n"
-	    "0 0 state:stack id=21 frames=0x4001\n");
-	CHECK_STR(site(0, 20), "new.so+0x2500");
+	    "0 0 state:stack id=21 frames=0x4001\n"
+	    "0 0 state:stack id=22 frames=0xa501\n");
+	CHECK_STR(site(0, 20), "0x2500");
 	CHECK_STR(site(0, 21), "old.so+0x4000");
+	CHECK_STR(site(0, 22), "back.so+0xa500");
 	trace_free(trace);
 }
 
@@ -97,7 +101,8 @@ int main(void)
 	CASE(a_site_is_the_innermost_own_function, "a site skips libc and inlined std:: functions");
 	CASE(a_nameless_frame_is_module_and_offset, "what has no name is shown as what is known");
 	CASE(definitions_may_come_in_any_order, "symbols, stacks and modules come in any order");
-	CASE(a_module_that_is_still_mapped_wins, "a module still mapped wins over an unloaded one");
+	CASE(an_address_of_two_modules_is_unknown,
+		"an address that two modules held over time is unknown");
 	CASE(events_of_an_unknown_process_are_kept, "events of a process without definition stay");
 	CASE(undefined_threads_with_one_tid_are_told_apart,
 		"exit and start part threads of one tid");
