@@ -144,6 +144,22 @@ static void *map_file(int fd, uint64_t size)
 	return ret < 0 && ret > -4096 ? NULL : (void *)ret;
 }
 
+/*
+ * A child of a fork has its parent's modules. They are copied, since to ask the loader takes its lock, which
+ * another thread of the parent may have held at the fork.
+ */
+static void inherit_modules(int fd, const struct fr_blackbox *parent)
+{
+	uint32_t n = parent->n_modules < FR_BB_MAX_MODULES ? parent->n_modules : FR_BB_MAX_MODULES;
+	uint64_t size = n * sizeof(struct fr_module);
+
+	if (!n || commit_chunks(fd, fr_blackbox->off_modules, size) < 0)
+		return;
+	memcpy((char *)fr_blackbox + fr_blackbox->off_modules,
+		(const char *)parent + parent->off_modules, size);
+	fr_blackbox->n_modules = n;
+}
+
 int blackbox_open(const char *rundir, uint16_t parent_proc, char *why_out, size_t why_size)
 {
 	struct fr_blackbox layout = { 0 }, *old = fr_blackbox;
@@ -184,6 +200,8 @@ int blackbox_open(const char *rundir, uint16_t parent_proc, char *why_out, size_
 		goto fail;
 	}
 	fill_header(fr_blackbox, proc, parent_proc);
+	if (parent_proc && old)
+		inherit_modules(fd, old);
 	fr_proc = proc;
 	sys(SYS_close, fd);
 	if (old)

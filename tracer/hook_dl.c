@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * dlclose() invalidates: addresses are given out again at once, and what is remembered of them is then
- * wrong. dlopen() is not hooked: it looks at its caller (RUNPATH, $ORIGIN, name space), which would be us;
- * new modules are met by the stack walk.
+ * wrong. dlopen() is left alone (dlopen.S): new modules are met by the stack walk.
  *
  * iconv_close() may unload conversion modules behind our back. Like dlclose() it is nothing for signal
  * handlers, so the loader may be asked afterwards.
@@ -12,6 +11,18 @@
 
 #include "tracer/internal.h"
 #include "tracer/modules.h"
+
+/* For dlopen.S. */
+void *fr_real_dlopen __attribute__((visibility("hidden")));
+int fr_answers_dlopen __attribute__((visibility("hidden")));
+void *fr_find_dlopen(void) __attribute__((visibility("hidden")));
+__attribute__((used, section("fr_reals"))) static const struct fr_real fr_entry_dlopen = { "dlopen",
+	&fr_real_dlopen };
+
+void *fr_find_dlopen(void)
+{
+	return real_find(&fr_entry_dlopen);
+}
 
 FR_REAL(dlclose)
 FR_EXPORT int dlclose(void *handle)

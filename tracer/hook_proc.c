@@ -24,6 +24,8 @@
  * its exit() waits for threads that are not there. The guard is held across, so that the program's pthread_atfork()
  * handlers in the child do not write into the parent's slot.
  */
+extern int fr_answers_dlopen __attribute__((visibility("hidden"))); /* dlopen.S */
+
 struct fork_state {
 	sigset_t signals;
 	int had_guard;
@@ -43,7 +45,9 @@ static void after_fork(struct fork_state *state, int is_child)
 	int saved_errno = errno;
 
 	if (is_child) {
+		fr_answers_dlopen = 1;
 		lttng_ust_after_fork_child(&state->signals);
+		fr_answers_dlopen = 0;
 		process_after_fork();
 	} else {
 		lttng_ust_after_fork_parent(&state->signals);

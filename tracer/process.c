@@ -148,7 +148,8 @@ static int set_up(uint16_t parent_proc, char *why_out, size_t why_size)
 		snprintf(fr_blackbox->why, sizeof(fr_blackbox->why), "%s", why_out);
 		return ret;
 	}
-	modules_scan();
+	if (!parent_proc)
+		modules_scan();
 	return 0;
 }
 
