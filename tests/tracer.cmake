@@ -6,3 +6,5 @@ fr_unit_test(test_wait_table SOURCES ${T}/wait_table.c LIBS Threads::Threads)
 if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share a process
   fr_unit_test(test_api_off LIBS flightrec)
 endif()
+add_executable(bench_hooks bench/bench_hooks.c)
+target_link_libraries(bench_hooks PRIVATE fr_flags Threads::Threads)
