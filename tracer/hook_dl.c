@@ -14,7 +14,7 @@
 
 /* For dlopen.S. */
 void *fr_real_dlopen __attribute__((visibility("hidden")));
-int fr_answers_dlopen __attribute__((visibility("hidden")));
+int fr_answers_dlopen;
 void *fr_find_dlopen(void) __attribute__((visibility("hidden")));
 __attribute__((used, section("fr_reals"))) static const struct fr_real fr_entry_dlopen = { "dlopen",
 	&fr_real_dlopen };

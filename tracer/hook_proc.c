@@ -24,8 +24,6 @@
  * its exit() waits for threads that are not there. The guard is held across, so that the program's pthread_atfork()
  * handlers in the child do not write into the parent's slot.
  */
-extern int fr_answers_dlopen __attribute__((visibility("hidden"))); /* dlopen.S */
-
 struct fork_state {
 	sigset_t signals;
 	int had_guard;

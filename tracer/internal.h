@@ -75,6 +75,7 @@ extern __thread struct fr_thread fr_self
 
 /* State of the process. fr_on is the one word that every hook looks at first. */
 extern int fr_on __attribute__((visibility("hidden")));
+extern int fr_answers_dlopen __attribute__((visibility("hidden"))); /* see dlopen.S */
 extern uint16_t fr_proc __attribute__((visibility("hidden")));
 extern const struct fr_control *fr_control
 	__attribute__((visibility("hidden"))); /* valid while fr_on */
