@@ -14,14 +14,17 @@
 #include <stdint.h>
 
 #define FR_BLACKBOX_MAGIC 0x31584f424b434c42ull /* "BLCKBOX1" */
-#define FR_BLACKBOX_VERSION 1
+#define FR_BLACKBOX_VERSION 2
 
 /* Regions. Fixed sizes: the file is sparse, only what is touched takes memory. */
 #define FR_BB_MAX_THREADS 4096
 #define FR_BB_MAX_MODULES 1024
-#define FR_BB_STACK_INDEX 32768u               /* entries, power of two */
-#define FR_BB_STACK_ARENA (32u << 20)          /* bytes */
-#define FR_BB_MAX_LIVE 65536u                  /* sampled live objects, power of two */
+#define FR_BB_STACK_INDEX 32768u      /* entries, power of two */
+#define FR_BB_STACK_ARENA (32u << 20) /* bytes */
+#define FR_BB_MAX_LIVE 65536u	      /* sampled live objects, power of two */
+#define FR_BB_MAX_LABELS 2048u	      /* distinct label sets */
+#define FR_BB_MAX_CUSTOM 64u	      /* profiles that the program made itself */
+#define FR_BB_MAX_CUSTOM_LIVE 16384u  /* entries of all of these, power of two */
 
 enum fr_process_state {
 	FR_PROCESS_STARTING = 0,
@@ -76,7 +79,18 @@ enum fr_process_state {
 	X(unwind_end_order, "stacks broken: frame not above the one before, or not aligned")       \
 	X(unwind_end_pc, "stacks broken: return address outside user memory")                      \
 	X(unwind_end_register, "stacks broken: unwind rule of a register that is not known")       \
-	X(unwind_end_expression, "stacks broken: unwind rule with an operator that is not supported")
+	X(unwind_end_expression,                                                                   \
+		"stacks broken: unwind rule with an operator that is not supported")               \
+	X(buckets_overflow, "samples lost because a profile's table was full")                     \
+	X(labels_overflow, "label sets without an entry (table full): samples without labels")     \
+	X(custom_overflow, "entries of the program's own profiles without room")                   \
+	X(cpu_ticks, "CPU samples taken, missed ticks included")                                   \
+	X(cpu_missed, "ticks of CPU timers that came together with another one")                   \
+	X(cpu_lost, "CPU samples without a stack: thread not traced, or no room")                  \
+	X(cpu_own, "CPU samples inside the tracer's own work: its measured cost")                  \
+	X(cpu_timers_failed, "threads without a CPU timer (the kernel refused one)")               \
+	X(block_ns, "time waited for locks, ns")                                                   \
+	X(threads_created, "threads that were created")
 
 struct fr_counters {
 #define FR_X(field, text) uint64_t field;
@@ -98,22 +112,27 @@ struct fr_call_total {
 #define FR_BB_CALL_SHARDS 4
 
 struct fr_slot {
-	uint32_t seq;  /* odd while the owner writes; a reader retries */
-	uint32_t tid;  /* 0: never used */
-	uint32_t state; /* enum fr_state */
-	uint32_t call; /* enum fr_call while inside one; else 0 */
+	uint32_t seq;	   /* odd while the owner writes; a reader retries */
+	uint32_t tid;	   /* 0: never used */
+	uint32_t state;	   /* enum fr_state */
+	uint32_t call;	   /* enum fr_call while inside one; else 0 */
 	uint64_t since_ns; /* CLOCK_MONOTONIC, when `state` began; 0 while running */
-	uint64_t obj;  /* address of the lock, or an argument of the call */
-	int32_t fd;    /* -1: none */
-	uint32_t holder; /* tid that held the lock when the wait began; 0 unknown */
-	uint32_t stack; /* stack of the current wait or call */
-	uint32_t creator; /* tid of the creating thread; 0 for the first one */
+	uint64_t obj;	   /* address of the lock, or an argument of the call */
+	int32_t fd;	   /* -1: none */
+	uint32_t holder;   /* tid that held the lock when the wait began; 0 unknown */
+	uint32_t stack;	   /* stack of the current wait or call */
+	uint32_t creator;  /* tid of the creating thread; 0 for the first one */
 	uint32_t creator_stack;
 	uint32_t is_exited;
+	uint32_t labels_id; /* of `labels` in the table at off_labels; 0: none, or no room there */
+	uint32_t
+		dump_seq; /* the last fr_control.dump_seq that this thread answered; written last (release) */
+	uint32_t dump_stack; /* where it was then, FR_STACK_NONE: not known */
+	uint32_t pad;
 	uint64_t start_ns, end_ns;
 	uint64_t start_routine; /* address; 0 for the first thread */
-	uint64_t task;          /* current user task */
-	uint64_t cpu_ns;        /* CPU time at thread exit */
+	uint64_t task;		/* current user task */
+	uint64_t cpu_ns;	/* CPU time at thread exit */
 	/* This thread's share of the counters of the same name: written by the owner, without atomics.
 	 * A total is the header's counter plus these of all slots. */
 	uint64_t locks_free, syscalls, syscalls_short, events, repeat_hits, repeat_misses;
@@ -122,12 +141,12 @@ struct fr_slot {
 };
 
 struct fr_module {
-	uint32_t seq;      /* odd while written */
+	uint32_t seq; /* odd while written */
 	uint32_t n_build_id;
 	uint8_t build_id[32];
-	uint64_t base;     /* load bias: address minus the ELF file's virtual address */
-	uint64_t start, end; /* executable range mapped */
-	uint64_t file_offset; /* of `start` */
+	uint64_t base;		     /* load bias: address minus the ELF file's virtual address */
+	uint64_t start, end;	     /* executable range mapped */
+	uint64_t file_offset;	     /* of `start` */
 	uint64_t load_ns, unload_ns; /* CLOCK_MONOTONIC; unload 0 while mapped */
 	char path[416];
 };
@@ -139,6 +158,89 @@ struct fr_live {
 	uint64_t time_ns;
 	uint32_t stack;
 	uint32_t tid;
+	uint32_t bucket; /* its entry in the table FR_BUCKET_HEAP; FR_BUCKET_OVERFLOW: none */
+	uint32_t pad;
+};
+
+/*
+ * The sampled profiles: a table of buckets per kind, totals since the start of the process that only grow.
+ * Open addressing with linear probing from the low bits of the hash; at most FR_BUCKET_PROBES steps, what
+ * finds no place is counted (buckets_overflow). A bucket's tag goes EMPTY -> WRITING -> its hash and is stored
+ * last, with release; one that was left WRITING (its writer died, or was interrupted by a handler that needed the
+ * same) is skipped. So the same key may have two buckets: a reader adds them up.
+ */
+enum fr_bucket_kind {
+	FR_BUCKET_CPU = 0, /* key: id of the label set. value: ticks, ns */
+	FR_BUCKET_HEAP, /* key: size of the object; rate. value: objects and bytes allocated, freed; unscaled */
+	FR_BUCKET_BLOCK, /* stack of the waiter. value: waits in 1/FR_BUCKET_FRACTION, ns; scaled (3.6 of pprof's rules) */
+	FR_BUCKET_MUTEX,  /* stack that let go. value: as BLOCK */
+	FR_BUCKET_THREAD, /* stack of the creator. value: threads */
+	FR_BUCKET_N_KINDS,
+};
+
+#define FR_BUCKET_EMPTY 0
+#define FR_BUCKET_WRITING 1 /* hashes are 2 and more */
+#define FR_BUCKET_PROBES 64
+#define FR_BUCKET_FRACTION 1024 /* a short wait that was sampled counts as rate / wait waits */
+#define FR_BUCKET_OVERFLOW UINT32_MAX
+
+/* Buckets per kind, powers of two: X(kind, number). */
+#define FR_BUCKET_TABLE(X)        \
+	X(FR_BUCKET_CPU, 16384u)  \
+	X(FR_BUCKET_HEAP, 32768u) \
+	X(FR_BUCKET_BLOCK, 8192u) \
+	X(FR_BUCKET_MUTEX, 8192u) \
+	X(FR_BUCKET_THREAD, 1024u)
+
+/* Buckets in the table of a kind; 0 for what is no kind. */
+static inline uint32_t fr_bucket_number(unsigned kind)
+{
+	static const uint32_t numbers[FR_BUCKET_N_KINDS] = {
+#define FR_X(kind, number) [kind] = (number),
+		FR_BUCKET_TABLE(FR_X)
+#undef FR_X
+	};
+
+	return kind < FR_BUCKET_N_KINDS ? numbers[kind] : 0;
+}
+
+struct fr_bucket {
+	uint64_t tag;
+	uint32_t kind, stack; /* stack: FR_STACK_NONE and FR_STACK_OVERFLOW, too */
+	uint64_t key;
+	uint64_t
+		rate; /* HEAP: mean bytes between samples at the time; so a changed rate falsifies nothing */
+	uint64_t value[4];
+};
+
+/* A label set, id 1..FR_BB_MAX_LABELS at off_labels + (id - 1): text as in fr_slot. Never changed once set. */
+struct fr_label_set {
+	uint64_t hash; /* 0: unused; stored last, with release */
+	char text[160];
+};
+
+/* A profile that the program made itself (flightrec_profile_new). */
+struct fr_custom {
+	uint32_t state; /* 0: unused, 1: being written, 2: there */
+	uint32_t pad;
+	uint64_t n_entries;
+	char name[64];
+};
+
+/* Its entries. key 0 with state 0: empty; tag as fr_live.addr: 0 empty, 1 removed, 2 being written. */
+struct fr_custom_entry {
+	uint64_t tag;	  /* hash of profile and key */
+	uint64_t key;	  /* the pointer that the program gave */
+	uint32_t profile; /* index of the fr_custom */
+	uint32_t stack;
+};
+
+/* Why the tracer takes no CPU samples by signal; enum in the header's cpu_refusal. */
+enum fr_cpu_refusal {
+	FR_CPU_OK = 0,
+	FR_CPU_SIGPROF_TAKEN = 1, /* the program handles SIGPROF itself */
+	FR_CPU_NO_TIMERS = 2,	  /* the kernel gave no timer to any thread */
+	FR_CPU_NO_HELPER = 3,	  /* the tracer's own thread could not be started */
 };
 
 /* The stack table (off_stack_index, off_stack_arena): proto/stack.h. */
@@ -149,14 +251,21 @@ struct fr_blackbox {
 	uint32_t size_header;
 	uint32_t proc; /* 1..65535; unique within the run of the recorder, in every event */
 	uint32_t pid, ppid, uid;
-	uint32_t state; /* enum fr_process_state */
+	uint32_t state;	    /* enum fr_process_state */
 	uint32_t n_threads; /* slots used so far, at most FR_BB_MAX_THREADS */
 	uint32_t n_modules;
-	uint32_t parent_proc; /* of a fork: the parent's proc; 0 otherwise */
+	uint32_t parent_proc;	   /* of a fork: the parent's proc; 0 otherwise */
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC; end 0 while alive */
 	uint64_t start_realtime_ns;
 	uint64_t file_size;
 	uint64_t off_slots, off_modules, off_calls, off_stack_index, off_stack_arena, off_live;
+	uint64_t off_buckets[FR_BUCKET_N_KINDS], off_labels, off_custom, off_custom_live;
+	uint64_t
+		entry; /* address where the program begins (AT_ENTRY): the first thread's creation */
+	uint32_t helper_tid;	   /* the tracer's own thread; 0: none */
+	uint32_t helper_seq;	   /* the last fr_control.command_seq that it has carried out */
+	uint32_t cpu_refusal;	   /* enum fr_cpu_refusal */
+	uint32_t cpu_hz;	   /* rate of the CPU timers that run now; 0 none */
 	uint64_t stack_arena_used; /* bytes; grows only */
 	struct fr_counters counters;
 	char exe[512];

@@ -15,18 +15,37 @@
 
 #define FR_ENV_DIR "FLIGHTREC_DIR"
 #define FR_CONTROL_MAGIC 0x4c544352u /* "RCTL" */
-#define FR_CONTROL_VERSION 1
+#define FR_CONTROL_VERSION 2
 
 struct fr_control {
 	uint32_t magic;
 	uint32_t version;
-	uint32_t events;      /* FR_EVENTS_* wanted */
-	uint32_t is_run;      /* a run or trace is on: record system calls below ring_syscall_ns too */
-	uint64_t lock_ns;     /* --lock-threshold: shorter lock waits are counted, not recorded */
-	uint64_t syscall_ns;  /* --syscall-threshold: applies always */
+	uint32_t events;  /* FR_EVENTS_* wanted */
+	uint32_t is_run;  /* a run or trace is on: record system calls below ring_syscall_ns too */
+	uint64_t lock_ns; /* --lock-threshold: shorter lock waits are counted, not recorded */
+	uint64_t syscall_ns;	  /* --syscall-threshold: applies always */
 	uint64_t ring_syscall_ns; /* while only the ring records: max(syscall_ns, this) applies */
-	uint64_t alloc_rate;  /* --alloc-rate: mean bytes between samples; 0 off, 1 every allocation */
+	uint64_t
+		alloc_rate; /* --alloc-rate: mean bytes between samples; 0 off, 1 every allocation */
 	uint32_t stack_depth; /* frames kept per stack */
-	uint32_t recorder_pid; /* its first child may say on stderr why it is not traced; others keep quiet */
-	uint32_t reserved[14];
+	uint32_t
+		recorder_pid; /* its first child may say on stderr why it is not traced; others keep quiet */
+
+	/*
+	 * Orders to the tracer's own thread in each process (blackbox: helper_tid). The recorder writes them, adds 1 to
+	 * command_seq with release, and wakes all who wait for that word (FUTEX_WAKE, shared). A process that
+	 * has carried them out says so in its blackbox: helper_seq.
+	 */
+	uint32_t command_seq;
+	uint32_t cpu_hz; /* CPU samples per second of CPU time and thread; 0 off */
+	uint32_t
+		dump_seq; /* changed: every thread that runs writes its stack into its slot (dump_*) */
+	uint32_t dump_proc; /* only this process; 0: all */
+
+	/* Rates of the profiles of lock waits, with the meaning Go gives them. */
+	uint64_t
+		block_rate_ns; /* 0 off, 1 every wait; else shorter ones with probability wait/rate */
+	uint32_t mutex_fraction; /* 0 off, 1 every wait, n: one in n */
+	uint32_t pad;
+	uint32_t reserved[8];
 };

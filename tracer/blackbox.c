@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file is 36 MiB long and almost all hole. A hole in tmpfs that is touched through a mapping is
+ * The file is 43 MiB long and almost all hole. A hole in tmpfs that is touched through a mapping is
  * allocated, and when tmpfs is full the toucher dies of SIGBUS: so every region is committed with
  * fallocate() in chunks of 64 KiB before it is first used, reading included. The file is reopened for
  * that, since a descriptor kept open would show in the program's table and may be closed by it.
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -110,6 +111,16 @@ static uint64_t lay_out(struct fr_blackbox *header)
 	at = PAGE_ALIGN(at + sizeof(uint64_t) * FR_BB_STACK_INDEX);
 	header->off_live = at;
 	at = PAGE_ALIGN(at + sizeof(struct fr_live) * FR_BB_MAX_LIVE);
+	for (int kind = 0; kind < FR_BUCKET_N_KINDS; kind++) {
+		header->off_buckets[kind] = at;
+		at = PAGE_ALIGN(at + sizeof(struct fr_bucket) * fr_bucket_number(kind));
+	}
+	header->off_labels = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_label_set) * FR_BB_MAX_LABELS);
+	header->off_custom = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_custom) * FR_BB_MAX_CUSTOM);
+	header->off_custom_live = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_custom_entry) * FR_BB_MAX_CUSTOM_LIVE);
 	header->off_stack_arena = at;
 	return PAGE_ALIGN(at + FR_BB_STACK_ARENA);
 }
@@ -132,6 +143,7 @@ static void fill_header(struct fr_blackbox *header, uint16_t proc, uint16_t pare
 	header->start_realtime_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec;
 	n = sys(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", header->exe, sizeof(header->exe) - 1);
 	header->exe[n > 0 ? n : 0] = '\0';
+	header->entry = getauxval(AT_ENTRY);
 	/* Release: a reader that sees the magic sees the rest. */
 	__atomic_store_n(&header->magic, FR_BLACKBOX_MAGIC, __ATOMIC_RELEASE);
 }

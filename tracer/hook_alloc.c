@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tracer/alloc.h"
+#include "tracer/bucket.h"
 #include "tracer/events_alloc.h"
 #include "tracer/internal.h"
 #include "tracer/live.h"
@@ -88,10 +89,14 @@ static void record(
 	struct fr_event_alloc e = {
 		.kind = (uint8_t)kind, .addr = (uintptr_t)p, .size = size, .rate = rate
 	};
-	struct live_object object = { (uintptr_t)p, size, fr_now(),
-		fr_capture(t, frame, FR_REPEAT_ALLOC), t->tid };
+	uint32_t stack = fr_capture(t, frame, FR_REPEAT_ALLOC);
+	struct bucket_key key = { FR_BUCKET_HEAP, stack, size, rate };
+	struct live_object object = { (uintptr_t)p, size, fr_now(), stack, t->tid,
+		bucket_find(&key) };
 
 	fr_count(allocs, 1);
+	bucket_add(FR_BUCKET_HEAP, object.bucket, 0, 1);
+	bucket_add(FR_BUCKET_HEAP, object.bucket, 1, size);
 	live_add(&object);
 	if (fr_wants(FR_EVENTS_ALLOC)) {
 		fr_event_init(&e.common, t, object.stack);
@@ -156,6 +161,8 @@ static void record_free(const struct live_object *object, uintptr_t frame)
 	if (!guard_enter(t, frame))
 		return;
 	fr_count(frees, 1);
+	bucket_add(FR_BUCKET_HEAP, object->bucket, 2, 1);
+	bucket_add(FR_BUCKET_HEAP, object->bucket, 3, object->size);
 	if (fr_wants(FR_EVENTS_ALLOC)) {
 		fr_event_init(&e.common, t, object->stack);
 		e.age = fr_now() - object->time_ns;

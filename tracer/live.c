@@ -59,6 +59,7 @@ int live_add(const struct live_object *object)
 		entry->time_ns = object->time_ns;
 		entry->stack = object->stack;
 		entry->tid = object->tid;
+		entry->bucket = object->bucket;
 		/* Release: the recorder takes the rest only after it has seen an address. */
 		__atomic_store_n(&entry->addr, object->address, __ATOMIC_RELEASE);
 		filter_add(object->address, 1);
@@ -84,7 +85,7 @@ int live_remove(uintptr_t address, struct live_object *object_out)
 		if (state != address)
 			continue;
 		*object_out = (struct live_object){ address, entry->size, entry->time_ns,
-			entry->stack, entry->tid };
+			entry->stack, entry->tid, entry->bucket };
 		__atomic_store_n(&entry->addr, REMOVED, __ATOMIC_RELEASE);
 		filter_add(address, -1);
 		return 1;

@@ -25,6 +25,7 @@ static inline int live_maybe(uintptr_t address)
 struct live_object {
 	uint64_t address, size, time_ns;
 	uint32_t stack, tid;
+	uint32_t bucket; /* in the table FR_BUCKET_HEAP */
 };
 
 /* Adds an object. 0, or -1 when the table has no room near its place (counted): its free is then not seen. */

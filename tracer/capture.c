@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's stack, as an id of the stack table: from the records of repeated stacks, or walked. */
+#include <sys/mman.h>
+
+#include "tracer/internal.h"
+#include "tracer/stack.h"
+#include "tracer/sys.h"
+
+/* Captures of a thread before it gets records of repeated stacks: those that end soon never pay for them. */
+#define CAPTURES_BEFORE_REPEAT 16
+
+static struct stack_repeat *repeat_of(struct fr_private *private)
+{
+	long ret;
+
+	if (likely(private->repeat) || ++private->n_captures < CAPTURES_BEFORE_REPEAT)
+		return private->repeat;
+	private->n_captures = 0;
+	ret = sys(SYS_mmap, NULL, sizeof(struct stack_repeat), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ret > 0 || ret <= -4096)
+	private->repeat = (struct stack_repeat *)ret;
+	return private->repeat;
+}
+
+#ifdef FR_REPEAT_VERIFY
+/* A build that walks after each hit, too, and dies of a difference. */
+static void verify_hit(struct fr_thread *t, const struct unwind_start *start, size_t max,
+	uint32_t id, unsigned flags)
+{
+	unsigned fresh_flags = 0;
+	size_t n = unwind_walk(start, &t->bounds, t->private->frames, max, &fresh_flags);
+	uint32_t fresh = stack_intern(t->private->frames, n, fresh_flags);
+	static const char text[] = "flightrec: a repeated stack was not the one that was kept\n";
+
+	if (fresh == id && fresh_flags == flags)
+		return;
+	sys(SYS_write, 2, text, sizeof(text) - 1);
+	__builtin_trap();
+}
+#else
+#define verify_hit(t, start, max, id, flags) ((void)0)
+#endif
+
+static void count_flags(unsigned flags)
+{
+	if (unlikely(flags & FR_STACK_CUT))
+		fr_count(stacks_cut, 1);
+	if (unlikely(flags & FR_STACK_BROKEN))
+		fr_count(stacks_broken, 1);
+}
+
+uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
+{
+	const uintptr_t *fp = (const uintptr_t *)frame;
+	struct unwind_start start = {
+		.pc = fp[1], .sp = frame + 2 * sizeof(uintptr_t), .fp = fp[0], .is_call = 1
+	};
+	size_t n, max = __atomic_load_n(&fr_control->stack_depth, __ATOMIC_RELAXED);
+	struct repeat_query query = { 0 };
+	struct stack_repeat *repeat;
+	struct unwind_trail trail;
+	unsigned flags = 0;
+	uint32_t id;
+
+	if (unlikely(!t->private))
+		return FR_STACK_NONE;
+	if (max == 0 || max > 512)
+		max = 64;
+	repeat = repeat_of(t->private);
+	if (likely(repeat)) {
+		id = stack_repeat_find(repeat, kind, &start, &t->bounds, max, &flags, &query);
+		if (likely(id != FR_STACK_NONE)) {
+			verify_hit(t, &start, max, id, flags);
+			fr_count_own(t, repeat_hits, 1);
+			count_flags(flags);
+			return id;
+		}
+	}
+	fr_count_own(t, repeat_misses, 1);
+	n = unwind_walk_trail(&start, &t->bounds, t->private->frames, max, &flags, &trail);
+	count_flags(flags);
+	id = stack_intern(t->private->frames, n, flags);
+	stack_repeat_keep(&query, &trail, id, flags);
+	return id;
+}
