@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The recorder has no authentication, so it only listens where the machine itself can reach it: loopback
- * addresses, or a socket file whose permissions decide.
+ * Without a token the recorder only listens where the machine itself can reach it: loopback addresses, or a
+ * socket file whose permissions decide.
  */
 #include "common/http_listen.h"
 
@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/http.h"
 #include "common/units.h"
 
 #define LISTEN_BACKLOG 64
@@ -65,14 +66,6 @@ static socklen_t tcp_address(const char *text, union any_address *out, char **wh
 		*why_out = g_strdup_printf("--listen %s: " EXPECTED, text);
 		return 0;
 	}
-	if (!is_loopback(out)) {
-		*why_out =
-			g_strdup_printf("--listen %s: this version answers without authentication "
-					"and so listens on loopback addresses only; use "
-					"127.0.0.1:PORT and an SSH tunnel",
-				text);
-		return 0;
-	}
 	if (out->any.sa_family == AF_INET) {
 		out->v4.sin_port = htons((uint16_t)port);
 		return sizeof(out->v4);
@@ -81,7 +74,8 @@ static socklen_t tcp_address(const char *text, union any_address *out, char **wh
 	return sizeof(out->v6);
 }
 
-static int tcp_open(const char *text, struct http_socket *out, char **why_out)
+static int tcp_open(const char *text, const struct http_listen_options *options,
+	struct http_socket *out, char **why_out)
 {
 	union any_address address;
 	socklen_t n = tcp_address(text, &address, why_out);
@@ -91,6 +85,14 @@ static int tcp_open(const char *text, struct http_socket *out, char **why_out)
 
 	if (n == 0)
 		return -EINVAL;
+	if (!is_loopback(&address) && !options->is_remote_allowed) {
+		*why_out =
+			g_strdup_printf("--listen %s: other machines can reach that address, so "
+					"it needs a bearer token: give one with --token-file "
+					"FILE or in FLIGHTREC_TOKEN, or listen on 127.0.0.1:PORT",
+				text);
+		return -EPERM;
+	}
 	is_v6 = address.any.sa_family == AF_INET6;
 	fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
@@ -119,7 +121,9 @@ static int tcp_open(const char *text, struct http_socket *out, char **why_out)
 	out->port = ntohs(is_v6 ? address.v6.sin6_port : address.v4.sin_port);
 	out->unix_path = NULL;
 	out->host = g_strdup_printf(is_v6 ? "[%s]" : "%s", host);
-	out->url = g_strdup_printf("http://%s:%u/", out->host, out->port);
+	out->is_remote = !is_loopback(&address);
+	out->url = g_strdup_printf(
+		"%s://%s:%u/", options->tls ? "https" : "http", out->host, out->port);
 	return 0;
 }
 
@@ -140,8 +144,10 @@ static bool is_dead_socket(const char *path, const union any_address *address)
 	return is_dead;
 }
 
-static int unix_open(const char *path, struct http_socket *out, char **why_out)
+static int unix_open(const char *path, const struct http_listen_options *options,
+	struct http_socket *out, char **why_out)
 {
+	mode_t mode = options->unix_mode ? options->unix_mode : 0600;
 	union any_address address = { .local = { .sun_family = AF_UNIX } };
 	int fd, err;
 
@@ -163,14 +169,15 @@ static int unix_open(const char *path, struct http_socket *out, char **why_out)
 		err = -errno;
 		goto fail;
 	}
-	/* Only the owner may connect: the umask usually leaves more. */
-	if (chmod(path, 0600) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+	/* Exactly these may connect: the umask usually leaves more. */
+	if (chmod(path, mode) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		err = -errno;
 		unlink(path);
 		goto fail;
 	}
 	out->fd = fd;
 	out->port = 0;
+	out->is_remote = false;
 	out->unix_path = g_canonicalize_filename(path, NULL);
 	out->host = NULL;
 	out->url = g_strdup_printf("unix:%s", out->unix_path);
@@ -183,11 +190,12 @@ fail:
 	return err;
 }
 
-int http_socket_open(const char *address, struct http_socket *socket_out, char **why_out)
+int http_socket_open(const char *address, const struct http_listen_options *options,
+	struct http_socket *socket_out, char **why_out)
 {
 	if (g_str_has_prefix(address, "unix:"))
-		return unix_open(address + 5, socket_out, why_out);
-	return tcp_open(address, socket_out, why_out);
+		return unix_open(address + 5, options, socket_out, why_out);
+	return tcp_open(address, options, socket_out, why_out);
 }
 
 void http_socket_close(struct http_socket *sock)

@@ -90,8 +90,8 @@ static int app_check(struct app *app)
 	if (app->options.trace_file && app->program.kind != PROGRAM_BARE &&
 		store_file_begin_at(app->options.trace_file, &app->trace_file, &why) < 0)
 		return fail(why, EXIT_FAILURE);
-	rc = http_listen(app->options.listen, &app->http, &why);
-	if (rc == -EINVAL)
+	rc = http_listen(app->options.listen, NULL, &app->http, &why);
+	if (rc == -EINVAL || rc == -EPERM)
 		return fail(why, EXIT_USAGE);
 	return rc ? fail(why, EXIT_FAILURE) : 0;
 }
