@@ -25,6 +25,7 @@
 #include "recorder/options.h"
 #include "recorder/pack.h"
 #include "recorder/process.h"
+#include "recorder/profiles.h"
 #include "recorder/program.h"
 #include "recorder/recording.h"
 #include "recorder/routes.h"
@@ -53,6 +54,7 @@ struct app {
 	struct daemon daemon;
 	struct lttng_ctl *ctl;
 	struct recording *recording;
+	struct profiles *profiles;
 	struct routes_context context;
 	char *command;		 /* owned */
 	char *note, *small_ring; /* owned; sentences for every trace; NULL: nothing to say */
@@ -183,6 +185,11 @@ static int app_start(struct app *app)
 	}
 	if (recording_new(&settings, &app->recording, &why) < 0)
 		return fail(why, -1);
+#ifdef FLIGHTREC_HAS_PROFILES
+	if (app->rundir.control &&
+		profiles_new(app->rundir.dir.path, app->rundir.control, &app->profiles) < 0)
+		return fail(g_strdup("Cannot start a thread"), -1);
+#endif
 	if (app->trace_file.fd < 0)
 		return 0;
 	info = g_new0(struct recording_info, 1);
@@ -198,6 +205,7 @@ static int start_http(struct app *app)
 
 	app->context.options = &app->options;
 	app->context.recording = app->recording;
+	app->context.profiles = app->profiles;
 	app->context.url = http_server_url(app->http);
 	app->context.rundir = app->rundir.dir.path;
 	app->context.command = app->command;
@@ -291,6 +299,9 @@ static int app_run(struct app *app)
 static void app_stop(struct app *app)
 {
 	http_server_free(app->http, DRAIN_MS);
+#ifdef FLIGHTREC_HAS_PROFILES
+	profiles_free(app->profiles);
+#endif
 	recording_free(app->recording);
 	lttng_ctl_free(app->ctl);
 	daemon_stop(&app->daemon);

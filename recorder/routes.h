@@ -7,12 +7,14 @@
 
 #include "common/http.h"
 #include "recorder/options.h"
+#include "recorder/profiles.h"
 #include "recorder/recording.h"
 
 /* What handlers may look at; lives as long as the server. */
 struct routes_context {
 	const struct options *options;
 	struct recording *recording;
+	struct profiles *profiles; /* NULL: nothing is traced */
 	const char *url;     /* of the server */
 	const char *rundir;  /* NULL: nothing is traced */
 	const char *command; /* of the program, as a shell would read it */
