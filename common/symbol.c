@@ -6,18 +6,19 @@
 #include "common/symbol.h"
 
 #include <glib.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/symbol_batch.h"
+#include "common/symbol_cache_use.h"
+#include "common/symbol_debuginfod.h"
 #include "common/symbol_demangle.h"
 #include "common/symbol_dwarf.h"
+#include "common/symbol_file.h"
 #include "common/symbol_image.h"
 #include "common/symbol_span.h"
-#include "common/symbol_table.h"
 
 #define FRAMES_PER_BLOCK 1024
 #define PROGRESS_AFTER_US G_USEC_PER_SEC
@@ -35,7 +36,9 @@ struct symbol_batch {
 	GHashTable *demangled;	 /* interned name → interned text, both borrowed from strings */
 	GPtrArray *frame_blocks; /* owned */
 	size_t n_in_block;
-	gint64 begin_us; /* of resolving */
+	struct symbol_debuginfod *debuginfod; /* owned; NULL: never asked */
+	char *trouble;			      /* owned */
+	gint64 begin_us;		      /* of resolving */
 	guint module_now;
 	gboolean is_shown;
 };
@@ -59,6 +62,7 @@ struct symbol_batch *symbol_batch_new(const struct symbol_options *options)
 
 	if (options)
 		batch->options = *options;
+	batch->debuginfod = symbol_debuginfod_new(batch->options.debuginfod_ns);
 	batch->modules = g_ptr_array_new_with_free_func(module_free);
 	batch->strings = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	batch->demangled = g_hash_table_new(NULL, NULL);
@@ -74,6 +78,8 @@ void symbol_batch_free(struct symbol_batch *batch)
 	g_hash_table_unref(batch->demangled);
 	g_hash_table_unref(batch->strings);
 	g_ptr_array_unref(batch->frame_blocks);
+	symbol_debuginfod_free(batch->debuginfod);
+	g_free(batch->trouble);
 	g_free(batch);
 }
 
@@ -214,9 +220,7 @@ static GArray *module_queries(struct module *module)
 static guint queries_set_symbols(
 	GArray *queries, struct symbol_image *image, struct symbol_batch *batch)
 {
-	GStringChunk *names = g_string_chunk_new(1 << 16);
-	GArray *table = symbol_table_read(image, names);
-	guint n = table->len;
+	const GArray *table = symbol_image_symbols(image);
 
 	for (guint i = 0; i < queries->len; i++) {
 		struct symbol_query *query = &g_array_index(queries, struct symbol_query, i);
@@ -225,9 +229,7 @@ static guint queries_set_symbols(
 		if (span)
 			query->symbol = symbol_batch_intern(batch, span->name);
 	}
-	g_array_unref(table);
-	g_string_chunk_free(names);
-	return n;
+	return table->len;
 }
 
 /* Frames of what only the symbol table knows. */
@@ -248,31 +250,89 @@ static int query_compare(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+/* Names for what the cache does not know. Returns 1 when the image has names of any kind. */
+static int image_resolve(struct symbol_image *image, struct symbol_batch *batch, GArray *queries)
+{
+	struct symbol_query *all = (struct symbol_query *)(void *)queries->data;
+	int has_names;
+
+	symbol_image_set_debuginfod(image, batch->debuginfod);
+	has_names = queries_set_symbols(queries, image, batch) > 0;
+	has_names |= symbol_dwarf_resolve(image, batch, all, queries->len);
+	for (guint i = 0; i < queries->len; i++)
+		query_set_symbol_frame(&all[i], batch);
+	return has_names;
+}
+
+/* Moves queries over to the module's results. */
+static void module_add_resolved(struct module *module, const GArray *queries, gboolean is_known)
+{
+	for (guint i = 0; i < queries->len; i++) {
+		struct symbol_query query = g_array_index(queries, struct symbol_query, i);
+
+		if (query.is_known != is_known)
+			continue;
+		query.addr += module->key.base;
+		g_array_append_val(module->resolved, query);
+	}
+}
+
+static void drop_known(GArray *queries)
+{
+	struct symbol_query *all = (struct symbol_query *)(void *)queries->data;
+	guint n = 0;
+
+	for (guint i = 0; i < queries->len; i++)
+		if (!all[i].is_known)
+			all[n++] = all[i];
+	g_array_set_size(queries, n);
+}
+
+/* Returns 1 when names of any kind are there, or nothing was asked. */
+static int queries_resolve(struct module *module, GArray *queries, struct symbol_batch *batch)
+{
+	struct symbol_query *all = (struct symbol_query *)(void *)queries->data;
+	struct symbol_cache *cache = batch->options.cache;
+	struct symbol_image *image;
+	gboolean has_names = FALSE;
+	uint32_t number;
+	int fd = -1;
+
+	if (!module->key.n_build_id && symbol_file_open(&module->key, &fd) != 0)
+		return 0;
+	number = symbol_cache_module(cache, &module->key, fd, batch->debuginfod != NULL);
+	if (symbol_cache_answer(cache, number, batch, all, queries->len, &has_names)) {
+		module_add_resolved(module, queries, TRUE);
+		drop_known(queries);
+	}
+	image = queries->len ? symbol_cache_take_image(cache, number) : NULL;
+	if (queries->len && !image && (fd >= 0 || symbol_file_open(&module->key, &fd) == 0)) {
+		symbol_image_open(&module->key, fd, &image);
+		fd = -1;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (image) {
+		has_names |= image_resolve(image, batch, queries);
+		symbol_cache_learn(cache, number, all, queries->len, has_names);
+		symbol_cache_give_image(cache, number, image);
+	}
+	return has_names;
+}
+
 /* Returns 1 when the module has names of any kind. */
 static int module_resolve(struct module *module, struct symbol_batch *batch)
 {
 	GArray *queries = module_queries(module);
-	struct symbol_image *image = NULL;
-	int has_names = 0;
+	int has_names = 1;
 
-	if (queries->len && symbol_image_open(&module->key, &batch->options, &image) == 0) {
-		struct symbol_query *first = &g_array_index(queries, struct symbol_query, 0);
-
+	if (queries->len) {
 		/* Addresses below the load bias wrapped around: bring the queries in order again. */
 		g_array_sort(queries, query_compare);
-		has_names = queries_set_symbols(queries, image, batch) > 0;
-		has_names |= symbol_dwarf_resolve(image, batch, first, queries->len);
-		symbol_image_free(image);
+		has_names = queries_resolve(module, queries, batch);
+		module_add_resolved(module, queries, FALSE);
+		g_array_sort(module->resolved, query_compare);
 	}
-	for (guint i = 0; i < queries->len; i++) {
-		struct symbol_query *query = &g_array_index(queries, struct symbol_query, i);
-
-		query_set_symbol_frame(query, batch);
-		query->addr += module->key.base;
-		g_array_append_val(module->resolved, *query);
-	}
-	has_names |= queries->len == 0;
-	g_array_sort(module->resolved, query_compare);
 	g_array_unref(queries);
 	return has_names;
 }
@@ -287,8 +347,14 @@ size_t symbol_batch_resolve(struct symbol_batch *batch)
 		n_without += !module_resolve(g_ptr_array_index(batch->modules, i), batch);
 		symbol_batch_tick(batch);
 	}
-	malloc_trim(0);
+	g_free(batch->trouble);
+	batch->trouble = symbol_debuginfod_trouble(batch->debuginfod);
 	return n_without;
+}
+
+const char *symbol_batch_trouble(const struct symbol_batch *batch)
+{
+	return batch->trouble;
 }
 
 const struct symbol_frame *symbol_batch_lookup(

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 struct symbol_batch;
+struct symbol_cache;
 
 /* A mapped module as the blackbox knows it. Strings and bytes are copied. */
 struct symbol_module {
@@ -19,8 +20,11 @@ struct symbol_module {
 };
 
 struct symbol_options {
-	int is_debuginfod; /* may ask the servers in DEBUGINFOD_URLS, each module within a time limit */
+	/* Debug files may be asked for from the servers in DEBUGINFOD_URLS, for so long in all; 0: never. */
+	uint64_t debuginfod_ns;
 	int is_progress; /* a line on stderr when it takes over a second and stderr is a terminal */
+	struct symbol_cache
+		*cache; /* borrowed; what is known already; NULL: nothing (symbol_cache.h) */
 };
 
 /* One function at an address. Strings belong to the batch; func is "" when unknown, never NULL. */
@@ -45,6 +49,12 @@ void symbol_batch_add(struct symbol_batch *batch, uint32_t module, uint64_t pc);
  * unknown: never a wrong name. Returns the number of modules without any symbols.
  */
 size_t symbol_batch_resolve(struct symbol_batch *batch);
+
+/*
+ * A sentence about what kept debug files on servers from being had; NULL: nothing did, or nobody asked for
+ * that. Borrowed from the batch.
+ */
+const char *symbol_batch_trouble(const struct symbol_batch *batch);
 
 /*
  * Frames at `pc`, innermost inlined first, physical function last; *n_out ≥ 1 always, with func "" when

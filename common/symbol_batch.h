@@ -14,6 +14,7 @@ struct symbol_query {
 		*symbol; /* name in the symbol table around addr; NULL none; belongs to the batch */
 	struct symbol_frame *frames; /* NULL until resolved; belongs to the batch */
 	uint32_t n_frames;
+	uint8_t is_known; /* answered from the cache */
 };
 
 /* `text` as valid UTF-8, kept until the batch ends; equal texts share one copy. */

@@ -5,8 +5,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct symbol_debuginfod;
+
 /*
- * A descriptor of the debug file with this build-id, or -1. Takes at most 10 s, and nothing at all when
- * DEBUGINFOD_URLS is unset, libdebuginfod is not installed, or this build-id failed before. Any thread.
+ * A round of questions that may take `limit_ns` in total. A server that sends nothing for 10 s counts as not
+ * answering, and then nobody is asked any more in this round, nor in those of the next minute. NULL when
+ * limit_ns is 0. For one thread at a time.
  */
-int symbol_debuginfod_find(const uint8_t *build_id, size_t n_build_id);
+struct symbol_debuginfod *symbol_debuginfod_new(uint64_t limit_ns);
+void symbol_debuginfod_free(struct symbol_debuginfod *round);
+
+/*
+ * A descriptor of the debug file with this build-id, or -1. Takes no time when DEBUGINFOD_URLS is unset,
+ * libdebuginfod is not installed, this build-id failed within the last ten minutes, or `round` is NULL or
+ * out of time. Only one request of the process is under way at any time.
+ */
+int symbol_debuginfod_find(
+	struct symbol_debuginfod *round, const uint8_t *build_id, size_t n_build_id);
+
+/* A sentence about what kept the round from getting its files; to g_free(). NULL: nothing did. */
+char *symbol_debuginfod_trouble(const struct symbol_debuginfod *round);
+
+/* Why nothing can be asked at all (a sentence that says what to do); NULL when it can. */
+const char *symbol_debuginfod_missing(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Compile units are found by their own ranges (clang writes no .debug_aranges), and only units that
- * hold a wanted address are read. Memory: libdw keeps what it parsed of a unit until the whole file is
+ * Only units that hold a wanted address are read. Memory: libdw keeps what it parsed of a unit until the whole file is
  * closed, so it is closed and opened again whenever it grew by MAX_GROWTH.
  */
 #include "common/symbol_dwarf.h"
@@ -25,49 +24,6 @@ struct unit_want {
 	Dwarf_Off unit; /* offset of the unit's DIE */
 	struct symbol_query *query;
 };
-
-static int is_any_wanted(const struct symbol_query *queries, size_t n, uint64_t lo, uint64_t hi)
-{
-	size_t a = 0, b = n;
-
-	while (a < b) {
-		size_t mid = a + (b - a) / 2;
-
-		if (queries[mid].addr < lo)
-			a = mid + 1;
-		else
-			b = mid;
-	}
-	return a < n && queries[a].addr < hi;
-}
-
-/* Ranges of all compile units that hold a wanted address; `value` is the offset of the unit's DIE. */
-static GArray *unit_map(Dwarf *dwarf, Dwarf_Addr bias, const struct symbol_query *queries, size_t n)
-{
-	GArray *spans = symbol_span_table();
-	Dwarf_CU *unit = NULL;
-	Dwarf_Die die;
-	uint8_t type;
-
-	while (dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL) == 0) {
-		struct symbol_span span = { .value = dwarf_dieoffset(&die) };
-		Dwarf_Addr base, lo, hi;
-		ptrdiff_t at = 0;
-
-		if (type != DW_UT_compile && type != DW_UT_skeleton)
-			continue;
-		while ((at = dwarf_ranges(&die, at, &base, &lo, &hi)) > 0) {
-			/* The linker sets ranges of dropped sections to 0. */
-			if (lo == 0 || lo >= hi || !is_any_wanted(queries, n, lo + bias, hi + bias))
-				continue;
-			span.lo = lo + bias;
-			span.hi = hi + bias;
-			g_array_append_val(spans, span);
-		}
-	}
-	symbol_span_finish(spans);
-	return spans;
-}
 
 static int want_compare(const void *a, const void *b)
 {
@@ -164,15 +120,19 @@ static void frame_set_line(
 	frame->file = symbol_batch_intern(batch, file ? file : "");
 }
 
-/* Turns the chain of DIEs around an address, physical function first, into frames, innermost first. */
+/*
+ * Turns the chain of DIEs around an address, physical function first, into frames, innermost first. `top` is the DIE
+ * of the unit that holds them: `unit` itself or, where that is a skeleton, the split one, whose numbers of files are
+ * its own.
+ */
 static void query_set_frames(struct symbol_query *query, struct symbol_batch *batch,
-	const struct symbol_hit *hits, size_t n, Dwarf_Die *unit, Dwarf_Addr bias)
+	const struct symbol_hit *hits, size_t n, Dwarf_Die *unit, Dwarf_Die *top, Dwarf_Addr bias)
 {
 	struct symbol_frame *frames = symbol_batch_frames(batch, n);
 	Dwarf_Files *files = NULL;
 	size_t n_files = 0;
 
-	if (dwarf_getsrcfiles(unit, &files, &n_files) != 0)
+	if (dwarf_getsrcfiles(top, &files, &n_files) != 0)
 		n_files = 0;
 	frame_set_line(&frames[0], batch, unit, query->addr - bias);
 	for (size_t i = 0; i < n; i++) {
@@ -228,7 +188,7 @@ static void unit_resolve(Dwarf *dwarf, Dwarf_Addr bias, struct symbol_batch *bat
 		const struct symbol_hit *hits = symbol_walk_hits(walk, i, &n_hits);
 
 		if (n_hits)
-			query_set_frames(wants[i].query, batch, hits, n_hits, &unit, bias);
+			query_set_frames(wants[i].query, batch, hits, n_hits, &unit, top, bias);
 		else
 			query_set_line_only(wants[i].query, batch, &unit, bias);
 	}
@@ -246,15 +206,13 @@ int symbol_dwarf_resolve(struct symbol_image *image, struct symbol_batch *batch,
 	struct symbol_query *queries, size_t n)
 {
 	Dwarf_Addr bias = 0;
-	Dwarf *dwarf = dwfl_module_getdwarf(symbol_image_module(image), &bias);
+	Dwarf *dwarf = symbol_image_dwarf(image, &bias);
 	size_t heap_at_start, n_units = 0;
-	GArray *units, *wants;
+	GArray *wants;
 
 	if (!dwarf)
 		return 0;
-	units = unit_map(dwarf, bias, queries, n);
-	wants = unit_wants(units, queries, n);
-	g_array_unref(units);
+	wants = unit_wants(symbol_image_units(image), queries, n);
 	heap_at_start = heap_in_use();
 	for (guint i = 0, end; i < wants->len; i = end) {
 		struct unit_want *first = &g_array_index(wants, struct unit_want, i);
@@ -268,11 +226,13 @@ int symbol_dwarf_resolve(struct symbol_image *image, struct symbol_batch *batch,
 			continue;
 		if (symbol_image_reopen(image) != 0)
 			break;
-		dwarf = dwfl_module_getdwarf(symbol_image_module(image), &bias);
+		dwarf = symbol_image_dwarf(image, &bias);
 		if (!dwarf)
 			break;
 		heap_at_start = heap_in_use();
 	}
 	g_array_unref(wants);
+	if (n_units)
+		malloc_trim(0);
 	return 1;
 }

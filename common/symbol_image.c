@@ -1,257 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A name must never come from another build of a program than the one that ran. So every candidate
- * file is compared with the build-id noted in the process before anything is read from it, separate
- * debug files too. libdwfl finds nothing by itself: its standard search would go to the network.
+ * libdwfl finds nothing by itself: its standard search would go to the network and trust what it finds.
+ * All its questions for files are answered here, with files that were compared with the program.
  */
 #include "common/symbol_image.h"
 
-#include <elf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
+#include "common/symbol_debug_file.h"
 #include "common/symbol_debuginfod.h"
-
-#define DELETED " (deleted)"
-#define MAX_MAPS_LINE 4400
+#include "common/symbol_file.h"
+#include "common/symbol_span.h"
+#include "common/symbol_table.h"
+#include "common/symbol_units.h"
 
 struct symbol_image {
-	const struct symbol_module *module; /* borrowed */
-	int is_debuginfod;
-	char *path; /* owned; as in the process, without " (deleted)": where debug files are looked for */
+	char *path;   /* owned; where debug files are looked for */
 	int fd;	      /* owned; the file itself */
-	int debug_fd; /* owned; a debug file from the network, kept for reopening; else -1 */
-	Dwfl *dwfl;   /* owned */
-	Dwfl_Module *dwfl_module; /* borrowed from dwfl */
+	int debug_fd; /* owned; its debug file, kept for reopening; -1 none so far */
+	int alt_fd;   /* owned; what dwz moved out of that; -1 none so far */
+	struct symbol_debuginfod *round; /* borrowed; or NULL */
+	Dwfl *dwfl;			 /* owned; NULL at rest */
+	Dwfl_Module *dwfl_module;	 /* borrowed from dwfl */
+	Dwarf *alt;			 /* owned; NULL at rest */
+	GArray *symbols, *units;	 /* owned; NULL: not read yet */
+	GStringChunk *names;		 /* owned: of symbols */
+	gboolean is_without_dwarf;	 /* looked for, in vain */
 };
 
-size_t symbol_build_id_of_fd(int fd, uint8_t *build_id, size_t size)
-{
-	const void *found;
-	ssize_t n;
-	Elf *elf;
-
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (!elf)
-		return 0;
-	n = elf_kind(elf) == ELF_K_ELF ? dwelf_elf_gnu_build_id(elf, &found) : 0;
-	if (n > 0 && (size_t)n <= size)
-		memcpy(build_id, found, (size_t)n);
-	else
-		n = 0;
-	elf_end(elf);
-	return (size_t)n;
-}
-
-/* Opens for reading what may be anything at all: only regular files, and no hanging on a FIFO. */
-static int open_regular(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int has_build_id(int fd, const uint8_t *build_id, size_t n_build_id)
-{
-	uint8_t found[64];
-
-	return symbol_build_id_of_fd(fd, found, sizeof(found)) == n_build_id &&
-	       memcmp(found, build_id, n_build_id) == 0;
-}
-
 /*
- * Takes `path` when it is the module's image. *n_seen counts files that exist, so that "missing" and
- * "another build" can be told apart.
+ * libdwfl asks for the file that dwz made through the same callback as for the debug file, only with another
+ * link than the program's own.
  */
-static int try_path(const struct symbol_module *module, const char *path, int *n_seen)
+static gboolean is_alt_request(Dwfl_Module *module, const char *link, GElf_Word crc)
 {
-	int fd = open_regular(path);
+	GElf_Addr bias;
+	GElf_Word own_crc = 0;
+	Elf *elf = dwfl_module_getelf(module, &bias);
+	const char *own = elf ? dwelf_elf_gnu_debuglink(elf, &own_crc) : NULL;
 
-	if (fd < 0)
-		return -1;
-	(*n_seen)++;
-	if (module->n_build_id == 0 || has_build_id(fd, module->build_id, module->n_build_id))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/*
- * Walks /proc/PID/maps for mappings of `path`. *is_deleted tells whether the kernel calls one of them
- * deleted. With want_fd, returns a descriptor of the mapped file itself through map_files (root only).
- */
-static int scan_maps(const struct symbol_module *module, const char *path, int want_fd,
-	int *is_deleted, int *n_seen)
-{
-	char name[64], line[MAX_MAPS_LINE];
-	size_t n = strlen(path);
-	int fd = -1;
-	FILE *maps;
-
-	snprintf(name, sizeof(name), "/proc/%d/maps", (int)module->pid);
-	maps = fopen(name, "re");
-	if (!maps)
-		return -1;
-	while (fd < 0 && fgets(line, sizeof(line), maps)) {
-		char *file = strchr(line, '/');
-		uint64_t start, end;
-
-		if (!file || strncmp(file, path, n) != 0 ||
-			sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
-			continue;
-		file[strcspn(file, "\n")] = '\0';
-		if (strcmp(file + n, DELETED) == 0)
-			*is_deleted = 1;
-		else if (file[n])
-			continue;
-		if (want_fd) {
-			snprintf(name, sizeof(name), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64,
-				(int)module->pid, start, end);
-			fd = try_path(module, name, n_seen);
-		}
-	}
-	fclose(maps);
-	return fd;
-}
-
-/* The image of a file by its path, also when the path now names another file, or nothing. */
-static int find_file(const struct symbol_module *module, const char *path, int *n_seen)
-{
-	int is_deleted = 0, fd = -1;
-	char *name;
-
-	if (module->pid && module->n_build_id == 0)
-		scan_maps(module, path, 0, &is_deleted, n_seen);
-	if (module->pid && !is_deleted) {
-		name = g_strdup_printf("/proc/%d/root%s", (int)module->pid, path);
-		fd = try_path(module, name, n_seen);
-		g_free(name);
-	}
-	if (fd < 0 && !is_deleted)
-		fd = try_path(module, path, n_seen);
-	if (fd < 0 && module->pid && module->n_build_id) {
-		name = g_strdup_printf("/proc/%d/exe", (int)module->pid);
-		fd = try_path(module, name, n_seen);
-		g_free(name);
-	}
-	if (fd < 0 && module->pid)
-		fd = scan_maps(module, path, 1, &is_deleted, n_seen);
-	return fd;
-}
-
-/* Our own vDSO as a file: the kernel maps the same image into every 64-bit process. */
-static int find_vdso(const struct symbol_module *module, int *n_seen)
-{
-	uintptr_t base = getauxval(AT_SYSINFO_EHDR);
-	const ElfW(Ehdr) *ehdr = (const void *)base;
-	size_t size;
-	int fd;
-
-	if (!base)
-		return -1;
-	/* Section headers end the image; the kernel's own build makes sure of it. */
-	size = ehdr->e_shoff + (size_t)ehdr->e_shnum * ehdr->e_shentsize;
-	fd = memfd_create("vdso", MFD_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	(*n_seen)++;
-	if (write(fd, (const void *)base, size) != (ssize_t)size ||
-		(module->n_build_id && !has_build_id(fd, module->build_id, module->n_build_id))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int is_vdso(const char *path)
-{
-	return path[0] != '/' && strstr(path, "vdso");
-}
-
-static uint32_t crc_of_file(int fd)
-{
-	static const size_t n_buffer = 1 << 16;
-	unsigned char *buffer = g_malloc(n_buffer);
-	uLong crc = crc32(0, NULL, 0);
-	off_t at = 0;
-	ssize_t n;
-
-	while ((n = pread(fd, buffer, n_buffer, at)) > 0) {
-		crc = crc32(crc, buffer, (uInt)n);
-		at += n;
-	}
-	g_free(buffer);
-	return (uint32_t)crc;
-}
-
-/* A debug file belongs to its program by build-id; by CRC only where the program has no build-id. */
-static int try_debug_file(
-	const char *path, const uint8_t *build_id, size_t n_build_id, uint32_t crc, int has_crc)
-{
-	int fd = open_regular(path);
-
-	if (fd < 0)
-		return -1;
-	if (n_build_id ? has_build_id(fd, build_id, n_build_id) : has_crc && crc_of_file(fd) == crc)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static int find_by_build_id(const uint8_t *build_id, size_t n_build_id)
-{
-	GString *path = g_string_new("/usr/lib/debug/.build-id/");
-	int fd;
-
-	for (size_t i = 0; i < n_build_id; i++)
-		g_string_append_printf(path, i == 0 ? "%02x/" : "%02x", build_id[i]);
-	g_string_append(path, ".debug");
-	fd = try_debug_file(path->str, build_id, n_build_id, 0, 0);
-	g_string_free(path, TRUE);
-	return fd;
-}
-
-static int find_by_debuglink(const struct symbol_image *image, const char *link, uint32_t crc,
-	const uint8_t *build_id, size_t n_build_id)
-{
-	static const char *const format[] = { "%s/%s", "%s/.debug/%s", "/usr/lib/debug%s/%s" };
-	char *folder = g_path_get_dirname(image->path);
-	int fd = -1;
-
-	/* A file name by definition; anything else is not followed. */
-	if (strchr(link, '/') || !*link)
-		link = NULL;
-	for (size_t i = 0; link && fd < 0 && i < G_N_ELEMENTS(format); i++) {
-		char *path;
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		path = g_strdup_printf(format[i], folder, link);
-#pragma GCC diagnostic pop
-		fd = try_debug_file(path, build_id, n_build_id, crc, 1);
-		g_free(path);
-	}
-	g_free(folder);
-	return fd;
+	return link && (!own || strcmp(own, link) != 0 || own_crc != crc);
 }
 
 /* Callback of libdwfl: a descriptor of the separate debug file, or -1. */
@@ -259,25 +52,27 @@ static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name
 	const char *file_name, const char *link, GElf_Word crc, char **path_out)
 {
 	struct symbol_image *image = *userdata;
+	struct symbol_debug_want want = { .path = image->path, .link = link, .crc = crc };
 	const unsigned char *build_id = NULL;
 	GElf_Addr where;
-	int n, fd = -1;
+	int n, fd;
 
 	(void)name, (void)base, (void)file_name, (void)path_out;
+	/* attach_alt() takes care of that one. */
+	if (is_alt_request(module, link, crc))
+		return -1;
+	if (image->debug_fd >= 0)
+		return fcntl(image->debug_fd, F_DUPFD_CLOEXEC, 0);
 	n = dwfl_module_build_id(module, &build_id, &where);
-	if (n < 0)
-		n = 0;
-	if (n >= 2)
-		fd = find_by_build_id(build_id, (size_t)n);
-	if (fd < 0 && link)
-		fd = find_by_debuglink(image, link, crc, build_id, (size_t)n);
-	if (fd < 0 && image->debug_fd >= 0)
-		fd = fcntl(image->debug_fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0 && image->is_debuginfod && n >= 2) {
-		fd = symbol_debuginfod_find(build_id, (size_t)n);
-		if (fd >= 0)
-			image->debug_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (n > 0) {
+		want.build_id = build_id;
+		want.n_build_id = (size_t)n;
 	}
+	fd = symbol_debug_file_find(&want);
+	if (fd < 0 && n >= 2)
+		fd = symbol_debuginfod_find(image->round, build_id, (size_t)n);
+	if (fd >= 0)
+		image->debug_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return fd;
 }
 
@@ -291,46 +86,50 @@ static int image_begin(struct symbol_image *image)
 	void **userdata;
 	int fd;
 
-	image->dwfl = dwfl_begin(&callbacks);
-	if (!image->dwfl)
-		return -ENOMEM;
+	if (image->dwfl)
+		return 0;
 	fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	image->dwfl = dwfl_begin(&callbacks);
+	if (!image->dwfl) {
+		close(fd);
+		return -ENOMEM;
+	}
 	dwfl_report_begin(image->dwfl);
 	image->dwfl_module = dwfl_report_elf(image->dwfl, image->path, image->path, fd, 0, true);
 	dwfl_report_end(image->dwfl, NULL, NULL);
 	if (!image->dwfl_module) {
 		close(fd); /* on success libdwfl owns it */
-		return SYMBOL_IMAGE_E_FORMAT;
+		dwfl_end(image->dwfl);
+		image->dwfl = NULL;
+		return -EINVAL;
 	}
 	dwfl_module_info(image->dwfl_module, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
 	*userdata = image;
 	return 0;
 }
 
-int symbol_image_open(const struct symbol_module *module, const struct symbol_options *options,
-	struct symbol_image **image_out)
+static void image_end(struct symbol_image *image)
+{
+	if (image->dwfl)
+		dwfl_end(image->dwfl);
+	if (image->alt)
+		dwarf_end(image->alt);
+	image->dwfl = NULL;
+	image->dwfl_module = NULL;
+	image->alt = NULL;
+}
+
+int symbol_image_open(const struct symbol_module *module, int fd, struct symbol_image **image_out)
 {
 	struct symbol_image *image = g_new0(struct symbol_image, 1);
-	int err, n_seen = 0;
+	int err;
 
-	image->module = module;
-	image->is_debuginfod = options->is_debuginfod;
-	image->debug_fd = -1;
-	image->path = g_strdup(module->path);
-	if (g_str_has_suffix(image->path, DELETED))
-		image->path[strlen(image->path) - strlen(DELETED)] = '\0';
-	if (is_vdso(image->path))
-		image->fd = find_vdso(module, &n_seen);
-	else if (image->path[0] == '/')
-		image->fd = find_file(module, image->path, &n_seen);
-	else
-		image->fd = -1;
-	if (image->fd < 0)
-		err = n_seen ? SYMBOL_IMAGE_E_MISMATCH : SYMBOL_IMAGE_E_MISSING;
-	else
-		err = image_begin(image);
+	image->fd = fd;
+	image->debug_fd = image->alt_fd = -1;
+	image->path = symbol_file_path(module);
+	err = image_begin(image);
 	if (err) {
 		symbol_image_free(image);
 		return err;
@@ -343,25 +142,123 @@ void symbol_image_free(struct symbol_image *image)
 {
 	if (!image)
 		return;
-	if (image->dwfl)
-		dwfl_end(image->dwfl);
-	if (image->fd >= 0)
-		close(image->fd);
+	image_end(image);
+	close(image->fd);
 	if (image->debug_fd >= 0)
 		close(image->debug_fd);
+	if (image->alt_fd >= 0)
+		close(image->alt_fd);
+	if (image->symbols)
+		g_array_unref(image->symbols);
+	if (image->units)
+		g_array_unref(image->units);
+	if (image->names)
+		g_string_chunk_free(image->names);
 	g_free(image->path);
 	g_free(image);
 }
 
-int symbol_image_reopen(struct symbol_image *image)
+void symbol_image_set_debuginfod(struct symbol_image *image, struct symbol_debuginfod *round)
 {
-	dwfl_end(image->dwfl);
-	image->dwfl = NULL;
-	image->dwfl_module = NULL;
-	return image_begin(image);
+	image->round = round;
 }
 
 Dwfl_Module *symbol_image_module(struct symbol_image *image)
 {
-	return image->dwfl_module;
+	return image_begin(image) == 0 ? image->dwfl_module : NULL;
+}
+
+const GArray *symbol_image_symbols(struct symbol_image *image)
+{
+	if (!image->symbols) {
+		image->names = g_string_chunk_new(1 << 16);
+		image->symbols = symbol_table_read(image, image->names);
+	}
+	return image->symbols;
+}
+
+/* Where the debug information was read from. To g_free(). */
+static char *debug_path(const struct symbol_image *image)
+{
+	char link[64], *path;
+
+	if (image->debug_fd < 0)
+		return g_strdup(image->path);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", image->debug_fd);
+	path = g_file_read_link(link, NULL);
+	return path ? path : g_strdup(image->path);
+}
+
+/* Gives `dwarf` the file of dwz that it refers to, if it does. */
+static void attach_alt(struct symbol_image *image, Dwarf *dwarf)
+{
+	const void *build_id = NULL;
+	const char *name = NULL;
+	ssize_t n = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &build_id);
+
+	if (n <= 0 || image->alt)
+		return;
+	if (image->alt_fd < 0) {
+		char *from = debug_path(image);
+
+		image->alt_fd = symbol_debug_file_alt(from, name, build_id, (size_t)n);
+		g_free(from);
+	}
+	if (image->alt_fd < 0)
+		image->alt_fd = symbol_debuginfod_find(image->round, build_id, (size_t)n);
+	if (image->alt_fd < 0)
+		return;
+	image->alt = dwarf_begin(image->alt_fd, DWARF_C_READ);
+	if (image->alt)
+		dwarf_setalt(dwarf, image->alt);
+}
+
+Dwarf *symbol_image_dwarf(struct symbol_image *image, Dwarf_Addr *bias_out)
+{
+	Dwarf *dwarf;
+
+	if (image->is_without_dwarf || image_begin(image) != 0)
+		return NULL;
+	dwarf = dwfl_module_getdwarf(image->dwfl_module, bias_out);
+	if (dwarf)
+		attach_alt(image, dwarf);
+	else
+		image->is_without_dwarf = TRUE;
+	return dwarf;
+}
+
+const GArray *symbol_image_units(struct symbol_image *image)
+{
+	Dwarf_Addr bias = 0;
+	Dwarf *dwarf;
+
+	if (!image->units) {
+		dwarf = symbol_image_dwarf(image, &bias);
+		image->units = dwarf ? symbol_units_read(dwarf, bias) : symbol_span_table();
+	}
+	return image->units;
+}
+
+int symbol_image_reopen(struct symbol_image *image)
+{
+	image_end(image);
+	return image_begin(image);
+}
+
+size_t symbol_image_rest(struct symbol_image *image)
+{
+	size_t n_bytes = sizeof(*image);
+
+	image_end(image);
+	image->round = NULL;
+	for (guint i = 0; image->symbols && i < image->symbols->len; i++) {
+		const struct symbol_span *span =
+			&g_array_index(image->symbols, struct symbol_span, i);
+
+		/* Names stand in the chunk, and in its table of what it holds. */
+		n_bytes += sizeof(*span) + strlen(span->name) + 1 + 2 * sizeof(void *);
+	}
+	if (image->units)
+		n_bytes += image->units->len * sizeof(struct symbol_span);
+	return n_bytes;
 }

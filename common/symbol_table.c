@@ -100,9 +100,9 @@ GArray *symbol_table_read(struct symbol_image *image, GStringChunk *strings)
 {
 	Dwfl_Module *module = symbol_image_module(image);
 	GArray *spans = symbol_span_table(), *sections;
-	int n = dwfl_module_getsymtab(module);
+	int n = module ? dwfl_module_getsymtab(module) : 0;
 	GElf_Addr bias = 0;
-	Elf *elf = dwfl_module_getelf(module, &bias);
+	Elf *elf = module ? dwfl_module_getelf(module, &bias) : NULL;
 
 	if (!elf)
 		return spans;

@@ -17,6 +17,7 @@
 #include "common/fs.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/symbol_cache.h"
 #include "common/units.h"
 #include "recorder/blackbox_read.h"
 #include "recorder/daemon.h"
@@ -54,6 +55,7 @@ struct app {
 	struct daemon daemon;
 	struct lttng_ctl *ctl;
 	struct recording *recording;
+	struct symbol_cache *symbols; /* outlives what looks up names */
 	struct profiles *profiles;
 	struct routes_context context;
 	char *command;		 /* owned */
@@ -164,6 +166,7 @@ static int app_start(struct app *app)
 		.user = &app->user,
 		.daemon = &app->daemon,
 		.store = &app->store,
+		.symbols = app->symbols,
 		.untraced = app->program.why,
 	};
 	struct recording_info *info;
@@ -303,6 +306,7 @@ static void app_stop(struct app *app)
 	profiles_free(app->profiles);
 #endif
 	recording_free(app->recording);
+	symbol_cache_free(app->symbols);
 	lttng_ctl_free(app->ctl);
 	daemon_stop(&app->daemon);
 	runtime_dir_remove(&app->rundir);
@@ -326,6 +330,7 @@ int main(int argc, char **argv)
 	options_parse(argc, argv, &app.options);
 	log_init("trace-record", app.options.is_quiet);
 	app.command = pack_command(app.options.argv);
+	app.symbols = symbol_cache_new(SYMBOL_CACHE_BYTES);
 	status = app_check(&app);
 	if (status == 0)
 		status = app_start(&app) < 0 ? EXIT_FAILURE : app_run(&app);

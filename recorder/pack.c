@@ -82,6 +82,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.scheduling = RECORDING_SCHEDULING,
 		.notes = job->notes,
 		.cpu_begin = job->cpu_begin,
+		.symbols = job->symbols,
 	};
 	int err;
 

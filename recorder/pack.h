@@ -16,6 +16,7 @@ struct pack_job {
 	const char *mode, *end_reason;
 	uint64_t asked_ns, begin_ns, end_ns;
 	const struct cpu_times *cpu_begin;
+	struct symbol_cache *symbols;
 	const char *notes[PACK_MAX_NOTES + 1]; /* ends with NULL */
 };
 

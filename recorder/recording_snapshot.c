@@ -58,6 +58,7 @@ static int snapshot_pack(struct recording *rec, const struct staging *staging, b
 {
 	struct pack_job job = {
 		.options = rec->set.options,
+		.symbols = rec->set.symbols,
 		.rundir = rec->set.rundir->dir.path,
 		.ust_dir = staging->data,
 		.mode = "snapshot",

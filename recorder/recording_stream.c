@@ -144,6 +144,7 @@ static void pack_run(struct recording *rec, struct recording_info *info, int *fd
 	struct store_file file = { .fd = -1 };
 	struct pack_job job = {
 		.options = rec->set.options,
+		.symbols = rec->set.symbols,
 		.rundir = rec->set.rundir->dir.path,
 		.ust_dir = rec->staging.data,
 		.mode = info->kind == SESSION_TRACE ? "trace" : "run",

@@ -180,8 +180,9 @@ static void note_process(struct job *job, const struct process_state *state, int
 static void write_state(struct job *job, struct state_trace *trace)
 {
 	struct symbol_options options = {
-		.is_debuginfod = job->request->is_debuginfod,
+		.debuginfod_ns = job->request->debuginfod_ns,
 		.is_progress = 1,
+		.cache = job->request->symbols,
 	};
 	struct state_symbols *symbols = state_symbols_new(&options);
 	struct process_window window = job->window;

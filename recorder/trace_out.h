@@ -12,6 +12,8 @@ struct trace_out_env {
 	const char *key, *value;
 };
 
+struct symbol_cache;
+
 /* Everything trace_out_write() is told. All pointers borrowed for the call. */
 struct trace_out_request {
 	const char *rundir; /* holds blackbox/; see proto/control.h */
@@ -29,7 +31,8 @@ struct trace_out_request {
 		*env; /* settings.*, command, … in addition to what is found here */
 	size_t n_env;
 	const struct cpu_times *cpu_begin; /* from cpu_times_take() at begin; or NULL */
-	int is_debuginfod;		   /* 1: symbols may be asked from the network */
+	struct symbol_cache *symbols;	   /* names known already; or NULL */
+	uint64_t debuginfod_ns; /* symbols may be asked from the network for so long; 0: never */
 };
 
 /* What trace_out_write() found out; filled also when it returns an error after the streams were read. */

@@ -14,9 +14,9 @@
 
 #include "common/symbol.h"
 #include "common/symbol_demangle.h"
+#include "common/symbol_file.h"
 #include "common/symbol_image.h"
 #include "common/symbol_span.h"
-#include "common/symbol_table.h"
 
 /* Prints the load bias and three addresses: a plain function, inside an inlined one, a static one. */
 static const char program[] =
@@ -402,27 +402,24 @@ static void libc_aliases(void)
 static void plt(void)
 {
 	struct symbol_module module = { .path = run_path("plt") };
-	struct symbol_options options = { 0 };
-	GStringChunk *names = g_string_chunk_new(1024);
 	struct symbol_image *image;
+	const GArray *spans;
 	unsigned n_found = 0;
-	GArray *spans;
+	int fd;
 
 	CHECK_INT(compile("-O2 -Wl,-z,lazy", "plt"), 0);
-	if (symbol_image_open(&module, &options, &image) != 0) {
+	if (symbol_file_open(&module, &fd) != 0 || symbol_image_open(&module, fd, &image) != 0) {
 		CHECK(!"the program can be opened");
 		return;
 	}
-	spans = symbol_table_read(image, names);
+	spans = symbol_image_symbols(image);
 	for (guint i = 0; i < spans->len; i++) {
 		const struct symbol_span *span = &g_array_index(spans, struct symbol_span, i);
 
 		n_found += strcmp(span->name, "pause@plt") == 0;
 	}
 	CHECK(n_found >= 1);
-	g_array_unref(spans);
 	symbol_image_free(image);
-	g_string_chunk_free(names);
 }
 
 static void vdso(void)
