@@ -4,3 +4,7 @@ foreach(name test_symbol test_symbol_cache)
   fr_unit_test(${name} LIBS fr_common)
   target_compile_definitions(${name} PRIVATE TEST_CC="${CMAKE_C_COMPILER}" TEST_CXX="${CMAKE_CXX_COMPILER}")
 endforeach()
+
+# Prints what naming costs; not run by ctest.
+add_executable(bench_symbol bench/bench_symbol.c)
+target_link_libraries(bench_symbol PRIVATE fr_flags fr_common)
