@@ -55,10 +55,9 @@ func knownWaits(n int) {
 }
 
 func work() {
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("handler", "checkout")))
 	for {
-		pprof.Do(context.Background(), pprof.Labels("handler", "checkout"), func(context.Context) {
-			knownSpin(time.Now().Add(20 * time.Millisecond))
-		})
+		knownSpin(time.Now().Add(20 * time.Millisecond))
 		time.Sleep(20 * time.Millisecond)
 	}
 }
