@@ -247,6 +247,7 @@ void process_after_fork(void)
 	wait_reset();
 	live_reset();
 	modules_reset();
+	unwind_after_fork();
 	if (set_up(parent, why, sizeof(why)) < 0) {
 		fr_self.stage = FR_STAGE_OFF;
 		return;

@@ -152,6 +152,12 @@ void unwind_pin(uintptr_t lo, uintptr_t hi);
 void unwind_closing(int is_closing);
 
 /*
+ * Child of a fork: threads of the parent that were unloading something do not end it here. What they were at is not
+ * mapped whole, and not called by anyone. Context: init.
+ */
+void unwind_after_fork(void);
+
+/*
  * Called on the first miss in an object since start or unwind_invalidate(), so that modules.c learns of it;
  * may be NULL. False: not now, call again at the next miss. Seldom called again for the same object all the
  * same: the receiver must not mind. Context: hook | signal.

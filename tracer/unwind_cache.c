@@ -249,5 +249,15 @@ void unwind_invalidate(void)
 
 void unwind_closing(int is_closing)
 {
-	__atomic_fetch_add(&n_closing, is_closing ? 1u : -1u, __ATOMIC_ACQ_REL);
+	uint32_t n = __atomic_load_n(&n_closing, __ATOMIC_RELAXED);
+
+	/* Not below 0: a destructor of the library may have forked, and the child begins with none. */
+	while (!__atomic_compare_exchange_n(&n_closing, &n, is_closing ? n + 1 : n - (n > 0), false,
+		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		;
+}
+
+void unwind_after_fork(void)
+{
+	n_closing = 0;
 }

@@ -4,8 +4,7 @@
  * between the program and the real function. The return address is kept in the thread's block, where the
  * child's calls do not overwrite it, and `in_vfork` makes all hooks pass through while the child runs: it has the
  * parent's thread pointer, but is another process. The parent, which waits meanwhile, takes the mark off.
- *
- * x86-64 only; elsewhere vfork() is not hooked. A vfork child that vforks again is beyond this.
+ * A vfork child that vforks again is beyond this.
  */
 #include "tracer/offsets.h"
 
@@ -39,5 +38,48 @@ vfork:
 2:	jmp	*%rcx
 	.cfi_endproc
 	.size	vfork, . - vfork
+
+#elif defined(__aarch64__)
+	.text
+	.globl	vfork
+	.type	vfork, %function
+vfork:
+	.cfi_startproc
+	hint	#34			/* bti c */
+	adrp	x16, fr_real_vfork
+	ldr	x16, [x16, #:lo12:fr_real_vfork]
+	cbnz	x16, 1f
+	stp	x29, x30, [sp, #-16]!
+	.cfi_adjust_cfa_offset 16
+	.cfi_rel_offset x29, 0
+	.cfi_rel_offset x30, 8
+	mov	x29, sp
+	bl	fr_find_vfork
+	mov	x16, x0
+	ldp	x29, x30, [sp], #16
+	.cfi_restore x29
+	.cfi_restore x30
+	.cfi_adjust_cfa_offset -16
+1:	mrs	x10, tpidr_el0
+	adrp	x11, :gottprel:fr_self
+	ldr	x11, [x11, #:gottprel_lo12:fr_self]
+	add	x10, x10, x11
+	mov	x9, x30
+	.cfi_register x30, x9
+	str	x30, [x10, #FR_OFFSET_VFORK_RETURN]
+	mov	w11, #1
+	strb	w11, [x10, #FR_OFFSET_IN_VFORK]
+	blr	x16
+	mrs	x10, tpidr_el0
+	adrp	x11, :gottprel:fr_self
+	ldr	x11, [x11, #:gottprel_lo12:fr_self]
+	add	x10, x10, x11
+	ldr	x30, [x10, #FR_OFFSET_VFORK_RETURN]
+	.cfi_restore x30
+	cbz	w0, 2f
+	strb	wzr, [x10, #FR_OFFSET_IN_VFORK]
+2:	ret
+	.cfi_endproc
+	.size	vfork, . - vfork
 #endif
-	.section	.note.GNU-stack, "", @progbits
+	.section	.note.GNU-stack, "", %progbits
