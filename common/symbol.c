@@ -6,11 +6,11 @@
 #include "common/symbol.h"
 
 #include <glib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/symbol_batch.h"
 #include "common/symbol_cache_use.h"
 #include "common/symbol_debuginfod.h"
@@ -22,6 +22,7 @@
 
 #define FRAMES_PER_BLOCK 1024
 #define PROGRESS_AFTER_US G_USEC_PER_SEC
+#define PROGRESS_EVERY_US (10 * G_USEC_PER_SEC)
 
 struct module {
 	struct symbol_module key; /* strings owned */
@@ -40,6 +41,7 @@ struct symbol_batch {
 	char *trouble;			      /* owned */
 	gint64 begin_us;		      /* of resolving */
 	guint module_now;
+	gint64 next_line_us; /* of progress */
 	gboolean is_shown;
 };
 
@@ -56,13 +58,18 @@ static void module_free(void *data)
 	g_free(module);
 }
 
+static void on_wait(void *user)
+{
+	symbol_batch_tick(user);
+}
+
 struct symbol_batch *symbol_batch_new(const struct symbol_options *options)
 {
 	struct symbol_batch *batch = g_new0(struct symbol_batch, 1);
 
 	if (options)
 		batch->options = *options;
-	batch->debuginfod = symbol_debuginfod_new(batch->options.debuginfod_ns);
+	batch->debuginfod = symbol_debuginfod_new(batch->options.debuginfod_ns, on_wait, batch);
 	batch->modules = g_ptr_array_new_with_free_func(module_free);
 	batch->strings = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	batch->demangled = g_hash_table_new(NULL, NULL);
@@ -166,18 +173,18 @@ struct symbol_frame *symbol_batch_frames(struct symbol_batch *batch, size_t n)
 	return frames;
 }
 
+/* A line now and then instead of one that is rewritten: the terminal belongs to the traced program as well. */
 void symbol_batch_tick(struct symbol_batch *batch)
 {
+	gint64 now = g_get_monotonic_time();
 	struct module *module;
 
-	if (!batch->options.is_progress || batch->is_shown ||
-		g_get_monotonic_time() - batch->begin_us < PROGRESS_AFTER_US)
+	if (!batch->options.is_progress || now < batch->next_line_us || !isatty(STDERR_FILENO))
 		return;
+	batch->next_line_us = now + PROGRESS_EVERY_US;
 	batch->is_shown = TRUE;
-	if (!isatty(STDERR_FILENO))
-		return;
 	module = g_ptr_array_index(batch->modules, batch->module_now);
-	fprintf(stderr, "reading symbols, module %u of %u: %s\n", batch->module_now + 1,
+	log_say("Looking up the names of functions, file %u of %u: %s", batch->module_now + 1,
 		batch->modules->len, module->key.path);
 }
 
@@ -342,11 +349,16 @@ size_t symbol_batch_resolve(struct symbol_batch *batch)
 	size_t n_without = 0;
 
 	batch->begin_us = g_get_monotonic_time();
+	batch->next_line_us = batch->begin_us + PROGRESS_AFTER_US;
+	batch->is_shown = FALSE;
 	for (guint i = 0; i < batch->modules->len; i++) {
 		batch->module_now = i;
 		n_without += !module_resolve(g_ptr_array_index(batch->modules, i), batch);
 		symbol_batch_tick(batch);
 	}
+	if (batch->is_shown)
+		log_say("Names of functions found after %.1f s",
+			(double)(g_get_monotonic_time() - batch->begin_us) / G_USEC_PER_SEC);
 	g_free(batch->trouble);
 	batch->trouble = symbol_debuginfod_trouble(batch->debuginfod);
 	return n_without;

@@ -22,7 +22,8 @@ struct symbol_module {
 struct symbol_options {
 	/* Debug files may be asked for from the servers in DEBUGINFOD_URLS, for so long in all; 0: never. */
 	uint64_t debuginfod_ns;
-	int is_progress; /* a line on stderr when it takes over a second and stderr is a terminal */
+	/* Says on stderr what it is doing after a second and every ten, if stderr is a terminal (log_say()). */
+	int is_progress;
 	struct symbol_cache
 		*cache; /* borrowed; what is known already; NULL: nothing (symbol_cache.h) */
 };

@@ -21,6 +21,7 @@
 #define PAUSE_US (60 * G_USEC_PER_SEC)
 /* The library ends a request within a second of being told. */
 #define GRACE_US (3 * G_USEC_PER_SEC)
+#define TICK_US (G_USEC_PER_SEC / 4)
 #define MAX_FAILED 10000
 /* Before anything arrives, the callback is given a count of its calls instead of bytes. */
 #define MANY_BYTES (64 << 10)
@@ -39,6 +40,8 @@ struct library {
 };
 
 struct symbol_debuginfod {
+	symbol_debuginfod_tick tick; /* or NULL */
+	void *user;		     /* of tick */
 	gint64 left_us;
 	gint64 waited_us; /* of the last request, when it was given up */
 	int err; /* -errno of the first failure that is the servers' or the network's; 0 none */
@@ -102,7 +105,8 @@ const char *symbol_debuginfod_missing(void)
 	return NULL;
 }
 
-struct symbol_debuginfod *symbol_debuginfod_new(uint64_t limit_ns)
+struct symbol_debuginfod *symbol_debuginfod_new(
+	uint64_t limit_ns, symbol_debuginfod_tick tick, void *user)
 {
 	struct symbol_debuginfod *round;
 
@@ -110,6 +114,8 @@ struct symbol_debuginfod *symbol_debuginfod_new(uint64_t limit_ns)
 		return NULL;
 	round = g_new0(struct symbol_debuginfod, 1);
 	round->left_us = (gint64)(limit_ns / 1000);
+	round->tick = tick;
+	round->user = user;
 	return round;
 }
 
@@ -161,10 +167,11 @@ static void *ask(void *data)
 }
 
 /* The descriptor or -errno. Called with `lock` held, which is let go meanwhile. */
-static int ask_within(const uint8_t *build_id, size_t n_build_id, gint64 limit_us)
+static int ask_within(
+	const struct symbol_debuginfod *round, const uint8_t *build_id, size_t n_build_id)
 {
 	struct request *request = g_new0(struct request, 1);
-	gint64 now = g_get_monotonic_time(), end = now + limit_us + GRACE_US;
+	gint64 now = g_get_monotonic_time(), end = now + round->left_us + GRACE_US;
 	GThread *thread;
 	int fd;
 
@@ -172,7 +179,7 @@ static int ask_within(const uint8_t *build_id, size_t n_build_id, gint64 limit_u
 	memcpy(request->build_id, build_id, n_build_id);
 	request->n_build_id = n_build_id;
 	request->last_us = now;
-	request->deadline_us = now + limit_us;
+	request->deadline_us = now + round->left_us;
 	request->last_bytes = -1;
 	thread = g_thread_try_new("debuginfod", ask, request, NULL);
 	if (!thread) {
@@ -181,8 +188,11 @@ static int ask_within(const uint8_t *build_id, size_t n_build_id, gint64 limit_u
 	}
 	g_thread_unref(thread);
 	is_asking = TRUE;
-	while (!request->is_over && g_cond_wait_until(&changed, &lock, end))
-		continue;
+	for (; !request->is_over && now < end; now = g_get_monotonic_time()) {
+		g_cond_wait_until(&changed, &lock, MIN(end, now + TICK_US));
+		if (round->tick)
+			round->tick(round->user);
+	}
 	if (!request->is_over) {
 		request->is_abandoned = TRUE;
 		return -ETIME;
@@ -225,7 +235,7 @@ static int find_locked(struct symbol_debuginfod *round, const uint8_t *build_id,
 		round->err = round->err ? round->err : -ETIME;
 		return -1;
 	}
-	fd = ask_within(build_id, n_build_id, round->left_us);
+	fd = ask_within(round, build_id, n_build_id);
 	took = g_get_monotonic_time() - begin;
 	round->left_us -= took;
 	if (fd >= 0)

@@ -7,12 +7,16 @@
 
 struct symbol_debuginfod;
 
+/* Called several times a second while a request is under way. May print, must not ask. */
+typedef void (*symbol_debuginfod_tick)(void *user);
+
 /*
  * A round of questions that may take `limit_ns` in total. A server that sends nothing for 10 s counts as not
  * answering, and then nobody is asked any more in this round, nor in those of the next minute. NULL when
  * limit_ns is 0. For one thread at a time.
  */
-struct symbol_debuginfod *symbol_debuginfod_new(uint64_t limit_ns);
+struct symbol_debuginfod *symbol_debuginfod_new(
+	uint64_t limit_ns, symbol_debuginfod_tick tick, void *user);
 void symbol_debuginfod_free(struct symbol_debuginfod *round);
 
 /*

@@ -152,6 +152,18 @@ int archive_out_flush(struct archive_out *out)
 	return out->err;
 }
 
+int archive_out_pause(struct archive_out *out, uint64_t *n_bytes_out)
+{
+	if (!out->err)
+		check(out, archive_write_finish_entry(out->tar));
+	/* A whole member of gzip: readers take several in a row for one. */
+	if (!out->err)
+		pack(out, NULL, 0, Z_FINISH);
+	out->is_given_up = 1;
+	*n_bytes_out = out->n_bytes;
+	return out->err;
+}
+
 int archive_out_finish(struct archive_out *out, uint64_t *n_bytes_out)
 {
 	if (!out->err)

@@ -26,6 +26,12 @@ int archive_out_add(struct archive_out *out, const char *name, const void *data,
 /* Makes what was added so far readable in the target, even if nothing follows. Returns 0 or -errno. */
 int archive_out_flush(struct archive_out *out);
 
+/*
+ * Ends this archive_out, but not the archive: another one that writes at *n_bytes_out of the same file goes on
+ * with further members. Returns 0 or -errno; archive_out_free() is all that may follow.
+ */
+int archive_out_pause(struct archive_out *out, uint64_t *n_bytes_out);
+
 /* Writes the end. Returns 0 or -errno; *n_bytes_out (may be NULL) is the size of the whole file. */
 int archive_out_finish(struct archive_out *out, uint64_t *n_bytes_out);
 

@@ -83,6 +83,9 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.notes = job->notes,
 		.cpu_begin = job->cpu_begin,
 		.symbols = job->symbols,
+		.on_safe = job->on_safe,
+		.user = job->user,
+		.is_progress = !options->is_quiet,
 	};
 	int err;
 

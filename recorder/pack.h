@@ -17,6 +17,8 @@ struct pack_job {
 	uint64_t asked_ns, begin_ns, end_ns;
 	const struct cpu_times *cpu_begin;
 	struct symbol_cache *symbols;
+	void (*on_safe)(void *user);	       /* see trace_out.h; or NULL */
+	void *user;			       /* of on_safe */
 	const char *notes[PACK_MAX_NOTES + 1]; /* ends with NULL */
 };
 

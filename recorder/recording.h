@@ -48,6 +48,7 @@ struct recording_info {
 	uint64_t lost_events, lost_packets;
 	bool is_snapshot;
 	char file[PATH_MAX]; /* where it is or will be; "" none */
+	char names[512];     /* one sentence when names could not be asked for; "" fine */
 	char error[512];     /* one sentence when it failed; "" fine */
 };
 

@@ -116,16 +116,34 @@ static int begin_output(struct recording *rec, enum session_kind kind, struct st
 	return store_file_begin(rec->set.store, file_out);
 }
 
-int recording_pack(struct recording *rec, const struct pack_job *job, struct store_file *file,
+/* The file is a trace but for names: from here on it outlives us, whatever happens. */
+static void on_safe(void *user)
+{
+	int err = store_file_secure(user);
+
+	if (err)
+		log_error(
+			"The trace could not be brought to disk before its names are looked up: %s",
+			strerror(-err));
+}
+
+int recording_pack(struct recording *rec, struct pack_job *job, struct store_file *file,
 	int *fd_out, struct recording_info *info)
 {
 	struct trace_out_result result = { 0 };
-	int err = pack_write(job, file->fd, &result);
+	int err;
 
+	/* What goes to a client is nobody's once we are gone. */
+	job->on_safe = fd_out ? NULL : on_safe;
+	job->user = file;
+	err = pack_write(job, file->fd, &result);
 	if (result.end_ns > result.begin_ns)
 		info->covered_ns = result.end_ns - result.begin_ns;
 	info->lost_events = result.lost_events;
 	info->lost_packets = result.lost_packets;
+	g_strlcpy(info->names, result.names, sizeof(info->names));
+	if (result.names[0])
+		log_say("%s", result.names);
 	if (err) {
 		store_file_discard(file);
 		return err;

@@ -129,6 +129,8 @@ json_t *reply_info(const struct recording_info *info)
 	json_object_set_new(object, "lost",
 		json_pack("{s:I, s:I}", "events", (json_int_t)info->lost_events, "packets",
 			(json_int_t)info->lost_packets));
+	json_object_set_new(
+		object, "note", info->names[0] ? reply_string(info->names) : json_null());
 	json_object_set_new(object, "error", reply_string(info->error));
 	return object;
 }

@@ -209,8 +209,10 @@ static void write_process(
 	}
 }
 
-void state_symbols_write(struct state_symbols *symbols, struct state_trace *trace, GPtrArray *notes)
+void state_symbols_write(struct state_symbols *symbols, struct state_trace *trace, GPtrArray *notes,
+	char *trouble, size_t n)
 {
+	const char *sentence;
 	size_t n_without;
 
 	for (guint i = 0; i < symbols->processes->len; i++)
@@ -218,6 +220,10 @@ void state_symbols_write(struct state_symbols *symbols, struct state_trace *trac
 	n_without = symbol_batch_resolve(symbols->batch);
 	for (guint i = 0; i < symbols->processes->len; i++)
 		write_process(symbols, g_ptr_array_index(symbols->processes, i), trace);
+	sentence = symbol_batch_trouble(symbols->batch);
+	g_strlcpy(trouble, sentence ? sentence : "", n);
+	if (sentence)
+		g_ptr_array_add(notes, g_strdup(sentence));
 	if (n_without)
 		g_ptr_array_add(notes,
 			g_strdup_printf(

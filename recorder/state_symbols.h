@@ -25,7 +25,7 @@ int state_symbols_add_process(struct state_symbols *symbols, const struct proces
 
 /*
  * Looks up all addresses and writes the symbol events. Adds sentences about what has no names to `notes`
- * (owned strings).
+ * (owned strings). `trouble` of n bytes takes the one about servers, which is in the notes, too; or "".
  */
-void state_symbols_write(
-	struct state_symbols *symbols, struct state_trace *trace, GPtrArray *notes);
+void state_symbols_write(struct state_symbols *symbols, struct state_trace *trace, GPtrArray *notes,
+	char *trouble, size_t n);

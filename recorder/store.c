@@ -238,6 +238,19 @@ static void keep_older(const char *path)
 	}
 }
 
+int store_file_secure(struct store_file *file)
+{
+	g_autofree char *unnamed = g_strdup_printf("%s.unnamed.%d.%u", file->path, (int)getpid(),
+		atomic_fetch_add(&temporary_number, 1));
+
+	if (fdatasync(file->fd) < 0 || rename(file->temporary, unnamed) < 0)
+		return -errno;
+	g_free(file->temporary);
+	file->temporary = g_steal_pointer(&unnamed);
+	fs_sync_folder_of(file->path);
+	return 0;
+}
+
 int store_file_publish(struct store_file *file)
 {
 	g_autofree char *dir = g_path_get_dirname(file->path);

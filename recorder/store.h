@@ -39,6 +39,13 @@ int store_file_begin_at(const char *path, struct store_file *file_out, char **wh
 /* Syncs the file and gives it its name. On failure it is discarded. Returns 0 or -errno. Closes either way. */
 int store_file_publish(struct store_file *file);
 
+/*
+ * Syncs what is written so far and renames the unfinished file to PATH.unnamed.PID.N, a name that says what is
+ * missing (the names of functions) and that no later recorder removes. Returns 0 or -errno; the file stays
+ * as usable as before in either case.
+ */
+int store_file_secure(struct store_file *file);
+
 /* Takes the file's name away and returns its descriptor, at offset 0, for the caller to send and close. */
 int store_file_detach(struct store_file *file);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Order matters twice. What changes is read first: the program runs on. In the archive the streams come
- * first and are flushed, then the state trace, whose symbols may take a while: whatever goes wrong there,
- * the recording is in the file.
+ * first, then the state trace, whose symbols may take a while. So a file first gets a state trace without
+ * names, and is a complete trace that whoever asked may give a name; the state trace with names is made
+ * beside it and takes the place of the other in a moment.
  *
  * The state trace is gathered in an unnamed file beside the target, since tar wants a member's size
  * before its content.
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,6 +41,8 @@ struct job {
 	uint64_t definitions_ns;		 /* stamp of definitions: before any event */
 	uint64_t state_ns;			 /* stamp of the state at the end */
 	struct ctf_clock clock;
+	int64_t mtime;	 /* of the archive's members, seconds */
+	char names[512]; /* what kept names from being found; "" nothing */
 };
 
 static void note(struct job *job, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -176,16 +180,17 @@ static void note_process(struct job *job, const struct process_state *state, int
 			header->why[0] ? header->why : "no reason was given");
 }
 
-/* Every event of the state trace. */
-static void write_state(struct job *job, struct state_trace *trace)
+/* Every event of the state trace, but those of symbols unless has_names. */
+static void write_state(struct job *job, struct state_trace *trace, bool has_names)
 {
 	struct symbol_options options = {
-		.debuginfod_ns = job->request->debuginfod_ns,
-		.is_progress = 1,
+		.debuginfod_ns = has_names ? job->request->debuginfod_ns : 0,
+		.is_progress = job->request->is_progress,
 		.cache = job->request->symbols,
 	};
 	struct state_symbols *symbols = state_symbols_new(&options);
 	struct process_window window = job->window;
+	guint n_notes = job->notes->len;
 
 	window.begin_ns = job->definitions_ns;
 	state_trace_set_time(trace, job->definitions_ns);
@@ -198,13 +203,20 @@ static void write_state(struct job *job, struct state_trace *trace)
 			symbols, state, window.begin_ns, window.end_ns, trace);
 		note_process(job, state, n_damaged);
 	}
-	state_symbols_write(symbols, trace, job->notes);
+	if (has_names)
+		state_symbols_write(symbols, trace, job->notes, job->names, sizeof(job->names));
+	else
+		note(job, "The names of functions are missing: the recorder was ended while it "
+			  "looked "
+			  "them up.");
 	state_symbols_free(symbols);
 	state_trace_set_time(trace, job->state_ns);
 	for (guint i = 0; i < job->processes->len; i++)
 		process_state_write_end(g_ptr_array_index(job->processes, i), &window, trace);
 	trace_env_write(trace, job->request, &job->clock);
 	write_receipt(job, trace);
+	/* Those from here come again with the next attempt. */
+	g_ptr_array_set_size(job->notes, (gint)n_notes);
 }
 
 /* An unnamed file: in the folder of the target if that is one, else where temporary files go. */
@@ -232,7 +244,7 @@ static int open_scratch(int target)
 	return fd < 0 ? -errno : fd;
 }
 
-static int pack_state(struct job *job, struct archive_out *out, int target)
+static int pack_state(struct job *job, struct archive_out *out, int target, bool has_names)
 {
 	struct state_trace *trace;
 	GString *metadata;
@@ -242,7 +254,7 @@ static int pack_state(struct job *job, struct archive_out *out, int target)
 	if (fd < 0)
 		return fd;
 	trace = state_trace_new(fd, &job->clock);
-	write_state(job, trace);
+	write_state(job, trace, has_names);
 	err = state_trace_flush(trace, &n_bytes);
 	metadata = state_trace_metadata(trace);
 	if (!err)
@@ -255,13 +267,114 @@ static int pack_state(struct job *job, struct archive_out *out, int target)
 	return err;
 }
 
+/* The last members and the end of the archive, at the position of `fd`. */
+static int write_end(struct job *job, int fd, int target, bool has_names, uint64_t *n_bytes_out)
+{
+	struct archive_out *out = archive_out_new(fd, job->mtime);
+	int err = pack_state(job, out, target, has_names);
+
+	if (!err)
+		err = archive_out_finish(out, n_bytes_out);
+	archive_out_free(out);
+	return err;
+}
+
+/* Puts the first n bytes of `from` in place of what `fd` holds from `at` on; all or nothing, but for a crash. */
+static int replace_end(int fd, off_t at, int from, uint64_t n)
+{
+	unsigned char buffer[64 << 10];
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* A disk that fills up is noticed before anything is overwritten. */
+	err = -posix_fallocate(fd, at, (off_t)n);
+	if (err) {
+		if (ftruncate(fd, st.st_size) < 0)
+			return -errno;
+		return err;
+	}
+	for (uint64_t done = 0; done < n;) {
+		ssize_t got = pread(from, buffer, MIN(sizeof(buffer), n - done), (off_t)done);
+		ssize_t put = got > 0 ? pwrite(fd, buffer, (size_t)got, at + (off_t)done) : got;
+
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		done += (uint64_t)put;
+	}
+	return ftruncate(fd, at + (off_t)n) < 0 ? -errno : 0;
+}
+
+/* Looks names up and puts them into the trace that ends without, behind `head` bytes from `begin` on. */
+static int add_names(struct job *job, int fd, off_t begin, uint64_t head, uint64_t *n_bytes)
+{
+	int scratch = open_scratch(fd), err;
+	uint64_t n;
+
+	if (scratch < 0)
+		return scratch;
+	err = write_end(job, scratch, fd, true, &n);
+	if (!err)
+		err = replace_end(fd, begin + (off_t)head, scratch, n);
+	close(scratch);
+	if (!err)
+		*n_bytes = head + n;
+	return err;
+}
+
+/* Streams, then a state trace without names, then one with them in its place. */
+static int write_safely(struct job *job, int fd, uint64_t *n_bytes)
+{
+	struct archive_out *out = archive_out_new(fd, job->mtime);
+	off_t begin = lseek(fd, 0, SEEK_CUR);
+	uint64_t head = 0, n = 0;
+	int err = ust_streams_pack(job->streams, out);
+
+	if (!err)
+		err = archive_out_pause(out, &head);
+	archive_out_free(out);
+	if (!err)
+		err = write_end(job, fd, fd, false, &n);
+	if (err)
+		return err;
+	*n_bytes = head + n;
+	job->request->on_safe(job->request->user);
+	err = add_names(job, fd, begin, head, n_bytes);
+	if (err)
+		g_snprintf(job->names, sizeof(job->names),
+			"The names of functions could not be written to the trace: %s.",
+			g_strerror(-err));
+	return 0;
+}
+
+/* Everything in one go. */
+static int write_at_once(struct job *job, int fd, uint64_t *n_bytes)
+{
+	struct archive_out *out = archive_out_new(fd, job->mtime);
+	int err = ust_streams_pack(job->streams, out);
+
+	if (!err)
+		err = pack_state(job, out, fd, true);
+	if (!err)
+		err = archive_out_finish(out, n_bytes);
+	archive_out_free(out);
+	return err;
+}
+
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int trace_out_write(
 	int fd, const struct trace_out_request *request, struct trace_out_result *result_out)
 {
 	struct trace_out_result result = { .n_bytes = 0 };
-	struct job job = { .request = request };
+	struct job job = { .request = request, .mtime = time(NULL) };
 	const struct ust_summary *streams;
-	struct archive_out *out;
 	int err;
 
 	job.notes = g_ptr_array_new_with_free_func(g_free);
@@ -276,13 +389,11 @@ int trace_out_write(
 	result.lost_events = streams->is_unknown ? UINT64_MAX : streams->lost_events;
 	result.lost_packets = streams->is_unknown ? UINT64_MAX : streams->lost_packets;
 
-	out = archive_out_new(fd, time(NULL));
-	err = ust_streams_pack(job.streams, out);
-	if (!err)
-		err = pack_state(&job, out, fd);
-	if (!err)
-		err = archive_out_finish(out, &result.n_bytes);
-	archive_out_free(out);
+	if (request->on_safe && is_regular(fd))
+		err = write_safely(&job, fd, &result.n_bytes);
+	else
+		err = write_at_once(&job, fd, &result.n_bytes);
+	g_strlcpy(result.names, job.names, sizeof(result.names));
 	ust_streams_free(job.streams);
 	g_ptr_array_unref(job.processes);
 	g_ptr_array_unref(job.notes);

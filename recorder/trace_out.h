@@ -31,7 +31,14 @@ struct trace_out_request {
 		*env; /* settings.*, command, … in addition to what is found here */
 	size_t n_env;
 	const struct cpu_times *cpu_begin; /* from cpu_times_take() at begin; or NULL */
-	struct symbol_cache *symbols;	   /* names known already; or NULL */
+	/*
+	 * Called when all that was recorded is in the file, which is a complete trace but for the names of
+	 * functions; they are looked up after it. Only for regular files. NULL: nobody wants to know.
+	 */
+	void (*on_safe)(void *user);
+	void *user;		      /* of on_safe */
+	int is_progress;	      /* says on a terminal when names take their time */
+	struct symbol_cache *symbols; /* names known already; or NULL */
 	uint64_t debuginfod_ns; /* symbols may be asked from the network for so long; 0: never */
 };
 
@@ -40,12 +47,15 @@ struct trace_out_result {
 	uint64_t n_bytes;		    /* size of the finished file */
 	uint64_t begin_ns, end_ns;	    /* window covered */
 	uint64_t lost_events, lost_packets; /* UINT64_MAX: unknown */
+	char names[512]; /* a sentence when debug files on servers could not be had; "" */
 };
 
 /*
  * Writes the trace to `fd` (a regular file, or a pipe or socket: nothing is seeked). Returns 0 or -errno;
  * -ENOSPC when the target is full; SIGPIPE must be ignored. Streams are written and flushed first, names
- * looked up and written after them. On error `fd` holds a part that must not be shown as a trace.
+ * looked up and written after them. With on_safe and a regular file (then it is seeked), the whole trace without
+ * names is there before that, and stays should there be no room for the names. On error `fd` holds a part that must
+ * not be shown as a trace.
  * Context: any one thread; not the thread that owns liblttng-ctl, since it takes as long as the disk.
  */
 int trace_out_write(

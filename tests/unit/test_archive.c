@@ -94,6 +94,35 @@ static void flushed_part_is_readable(void)
 	CHECK_INT(run("tar xzf out.tgz 2>/dev/null; cmp streams big"), 0);
 }
 
+static void two_parts(void)
+{
+	int fd = open_target(), big = big_file(200000);
+	struct archive_out *out = archive_out_new(fd, 0);
+	uint64_t head = 0, tail = 0;
+
+	archive_out_add_fd(out, "streams", big, 100001);
+	CHECK_INT(archive_out_pause(out, &head), 0);
+	archive_out_free(out);
+	CHECK_INT(lseek(fd, 0, SEEK_CUR), head);
+	/* Good for all members so far, even if nothing comes. */
+	CHECK_INT(run("gzip -t out.tgz && tar xzf out.tgz && cmp -n 100001 streams big"), 0);
+	out = archive_out_new(fd, 0);
+	CHECK_INT(archive_out_add(out, "state", "more\n", 5), 0);
+	CHECK_INT(archive_out_finish(out, &tail), 0);
+	archive_out_free(out);
+	CHECK_INT(lseek(fd, 0, SEEK_CUR), head + tail);
+	close(fd);
+	close(big);
+	CHECK_INT(run("rm -f streams; gzip -t out.tgz && tar xzf out.tgz && cmp -n 100001 streams big && cat "
+		      "state"),
+		0);
+	CHECK_STR(run_output, "more\n");
+	CHECK_INT(run("python3 -c 'import tarfile; print(*tarfile.open(\"out.tgz\")"
+		      ".getnames(), sep=\"\\n\")'"),
+		0);
+	CHECK_STR(run_output, "streams\nstate\n");
+}
+
 static void full_disk(void)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC), big = big_file(1 << 20);
@@ -159,6 +188,7 @@ int main(void)
 	CASE(part_of_a_file, "only the bytes asked for of a file are taken");
 	CASE(file_that_shrank, "a file shorter than promised is an error, not a bad archive");
 	CASE(flushed_part_is_readable, "after a flush the members so far can be read");
+	CASE(two_parts, "an archive goes on where another was paused");
 	CASE(full_disk, "a full disk is reported as such");
 	CASE(pipe_target, "a pipe is as good as a file");
 	CASE(reader_gone, "a reader that went away is reported");

@@ -194,6 +194,35 @@ static void test_detach(void)
 	fs_remove_tree(dir);
 }
 
+static void test_secured(void)
+{
+	g_autofree char *dir = new_dir(), *why = NULL, *text = NULL;
+	struct store store, later;
+	struct store_file file;
+
+	CHECK_INT(store_open(dir, &store, &why), 0);
+	CHECK_INT(store_file_begin(&store, &file), 0);
+	CHECK_INT(write(file.fd, "streams", 7), 7);
+	CHECK_INT(store_file_secure(&file), 0);
+	CHECK(strstr(file.temporary, "/trace.out.unnamed.") != NULL);
+	CHECK_INT(access(file.temporary, F_OK), 0);
+	/* Another recorder starts in the folder. */
+	CHECK_INT(store_open(dir, &later, &why), 0);
+	CHECK_INT(access(file.temporary, F_OK), 0);
+	store_close(&later);
+	CHECK_INT(write(file.fd, "+names", 6), 6);
+	CHECK_INT(store_file_publish(&file), 0);
+	text = content(dir, "trace.out");
+	CHECK_STR(text, "streams+names");
+	CHECK_INT(count(dir), 1);
+	CHECK_INT(store_file_begin(&store, &file), 0);
+	CHECK_INT(store_file_secure(&file), 0);
+	store_file_discard(&file);
+	CHECK_INT(count(dir), 1);
+	store_close(&store);
+	fs_remove_tree(dir);
+}
+
 static void test_orphans(void)
 {
 	g_autofree char *dir = new_dir(), *why = NULL, *dead = NULL, *living = NULL;
@@ -232,6 +261,7 @@ int main(void)
 	CASE(test_oldest_go_first, "the oldest go first, also within one second");
 	CASE(test_named_file, "a named file is replaced, a folder is refused");
 	CASE(test_detach, "a detached file has no name and is read from its start");
+	CASE(test_secured, "what is safe has a name that stays until it is published");
 	CASE(test_orphans, "half-written files of dead recorders are removed");
 	CASE(test_unusable_folder, "an unusable folder is named");
 	return CHECK_DONE();

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -119,6 +121,19 @@ static void read_trace(const char *name)
 	CHECK_INT(run("babeltrace2 --clock-cycles trace/state | sed 's/.*flightrec_state:/ /'"), 0);
 }
 
+/* LTTng's files with 300 events from `begin` on; five more were lost. */
+static void build_streams(uint64_t begin)
+{
+	GString *stream = g_string_new(NULL);
+
+	run("mkdir -p rec/ust/uid/0/64-bit");
+	lttng_write_metadata(run_path("rec/ust/uid/0/64-bit/metadata"), 1795208062798252979);
+	lttng_append_packet(stream, 0, 0, 0, begin + 10, 0, 200);
+	lttng_append_packet(stream, 0, 1, 5, begin + 5000, 200, 100);
+	run_write("rec/ust/uid/0/64-bit/ch_0", stream->str, stream->len);
+	g_string_free(stream, TRUE);
+}
+
 static void whole(void)
 {
 	static const char *const notes[] = { "a note", NULL };
@@ -132,17 +147,11 @@ static void whole(void)
 		.n_env = 1,
 	};
 	struct trace_out_result result;
-	GString *stream = g_string_new(NULL);
 	uint64_t begin = now_ns();
 	char text[256];
 
 	build();
-	run("mkdir -p rec/ust/uid/0/64-bit");
-	lttng_write_metadata(run_path("rec/ust/uid/0/64-bit/metadata"), 1795208062798252979);
-	lttng_append_packet(stream, 0, 0, 0, begin + 10, 0, 200);
-	lttng_append_packet(stream, 0, 1, 5, begin + 5000, 200, 100);
-	run_write("rec/ust/uid/0/64-bit/ch_0", stream->str, stream->len);
-	g_string_free(stream, TRUE);
+	build_streams(begin);
 	request.ust_dir = run_path("rec");
 	request.begin_ns = begin;
 	request.end_ns = now_ns();
@@ -179,6 +188,95 @@ static void whole(void)
 	CHECK(has("key = \"window.asked_ns\", value = \"5000000000\""));
 	CHECK(has("key = \"note.0\", value = \"a note\""));
 	CHECK(has("key = \"scheduling\", value = \"none: this is a test\""));
+	blackbox_file_close(&file);
+}
+
+/* What a recorder leaves that is killed while it looks up names. */
+static void on_safe(void *user)
+{
+	const char *name = user;
+
+	CHECK_INT(run("cp %s killed.out", name), 0);
+}
+
+static void safe_before_names(void)
+{
+	struct trace_out_request request = { .mode = "run", .end_reason = "stop" };
+	struct trace_out_result result;
+	uint64_t begin = now_ns();
+
+	build();
+	build_streams(begin);
+	request.ust_dir = run_path("rec");
+	request.begin_ns = begin;
+	request.end_ns = now_ns();
+	request.on_safe = on_safe;
+	request.user = (void *)(uintptr_t) "f.out";
+	CHECK_INT(write_trace("f.out", &request, &result), 0);
+	CHECK_STR(result.names, "");
+	/* Complete for any reader, but without names, and it says so. */
+	CHECK_INT(run("gzip -t killed.out && rm -rf trace && tar xzf killed.out && "
+		      "babeltrace2 trace 2>errors >events; grep -c t:n: events"),
+		0);
+	CHECK_STR(run_output, "300\n");
+	CHECK_INT(run("babeltrace2 trace/state | sed 's/.*flightrec_state:/ /'"), 0);
+	CHECK(has("flags = 4, frames_length = 3"));
+	CHECK(has("libc.so.6\""));
+	CHECK(has("The names of functions are missing: the recorder was ended"));
+	CHECK(has("key = \"lost.events\", value = \"5\""));
+	CHECK(!strstr(run_output, "victim_leaf"));
+	/* With names, nothing of that is left. */
+	CHECK_INT(run("stat -c %%s f.out"), 0);
+	CHECK_INT(strtoull(run_output, NULL, 10), result.n_bytes);
+	CHECK_INT(run("tar tzf f.out | sort | uniq -d"), 0);
+	CHECK_STR(run_output, "");
+	CHECK_INT(run("gzip -t f.out && rm -rf trace && tar xzf f.out && "
+		      "babeltrace2 trace 2>errors >events; grep -c t:n: events"),
+		0);
+	CHECK_STR(run_output, "300\n");
+	CHECK_INT(run("babeltrace2 trace/state | sed 's/.*flightrec_state:/ /'"), 0);
+	CHECK(has("func = \"victim_leaf\""));
+	CHECK(!strstr(run_output, "names of functions are missing"));
+	blackbox_file_close(&file);
+}
+
+/* From here on no file may grow beyond what the trace without names takes. */
+static void fill_disk(void *user)
+{
+	struct stat st;
+	struct rlimit limit;
+
+	CHECK_INT(stat(run_path(user), &st), 0);
+	limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size, .rlim_max = RLIM_INFINITY };
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void no_room_for_names(void)
+{
+	struct trace_out_request request = { .mode = "run", .end_reason = "stop" };
+	const struct rlimit no_limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct trace_out_result result;
+	uint64_t begin = now_ns();
+
+	signal(SIGXFSZ, SIG_IGN);
+	build();
+	build_streams(begin);
+	request.ust_dir = run_path("rec");
+	request.begin_ns = begin;
+	request.end_ns = now_ns();
+	request.on_safe = fill_disk;
+	request.user = (void *)(uintptr_t) "g.out";
+	CHECK_INT(write_trace("g.out", &request, &result), 0);
+	setrlimit(RLIMIT_FSIZE, &no_limit);
+	CHECK(strstr(result.names, "could not be written") != NULL);
+	CHECK_INT(run("stat -c %%s g.out"), 0);
+	CHECK_INT(strtoull(run_output, NULL, 10), result.n_bytes);
+	CHECK_INT(run("rm -rf trace && tar xzf g.out && "
+		      "babeltrace2 trace 2>errors >events; grep -c t:n: events"),
+		0);
+	CHECK_STR(run_output, "300\n");
+	CHECK_INT(run("babeltrace2 trace/state | sed 's/.*flightrec_state:/ /'"), 0);
+	CHECK(has("The names of functions are missing"));
 	blackbox_file_close(&file);
 }
 
@@ -295,6 +393,8 @@ int main(void)
 {
 	run_init("test_trace_out");
 	CASE(whole, "streams and state are in one archive that standard tools read in order");
+	CASE(safe_before_names, "before names are looked up, the file is a trace without them");
+	CASE(no_room_for_names, "a disk that fills up then costs the names only");
 	CASE(cpu_inside_the_window, "CPU time and call totals are those of the window");
 	CASE(without_streams, "a trace without streams has wall-clock time of its own");
 	CASE(killed_process, "a killed process keeps its state and names");
