@@ -64,6 +64,7 @@ endforeach()
 if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
   fr_e2e_test(e2e_signal_reach signal_reach.sh)
   fr_e2e_test(e2e_stress_unwind stress_unwind.sh)
+  fr_e2e_test(e2e_stress_unwind_exit stress_unwind_exit.sh)
 endif()
 
 # The walk on aarch64: cross-compiled, run by qemu-user, once more with pointer authentication in the code.

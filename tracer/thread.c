@@ -236,15 +236,16 @@ void thread_detach(void)
 }
 
 /*
- * Runs among the destructors of the program's keys. It puts itself back until the last round that POSIX
- * promises, so that what the other destructors do is still recorded.
+ * Runs among the destructors of the program's keys. It puts itself back until the last round but one that POSIX
+ * promises, so that what the other destructors do is still recorded. In the last one liblttng-ust's destructor takes
+ * the thread off its list once more, where the exit event has put it: else each thread that ends would leave an entry.
  */
 static void on_thread_exit(void *arg)
 {
 	struct fr_thread *t = arg;
 	uint32_t tid = t->tid;
 
-	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
+	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
 		pthread_setspecific(exit_key, t) == 0)
 		return;
 	thread_detach();
