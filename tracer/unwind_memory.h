@@ -8,9 +8,12 @@
 #include "tracer/unwind_arch.h"
 #include "tracer/unwind_trail.h"
 
-/* Memory a walk may read: [lo, hi). On an unknown stack it is what was probed so far, and moves. */
+/*
+ * Memory a walk may read: [lo, hi). On an unknown stack it is what was probed so far, and moves. Where it is a
+ * copy of another process's stack, `shift` added to an address leads into the copy; else 0.
+ */
 struct unwind_memory {
-	uintptr_t lo, hi;
+	uintptr_t lo, hi, shift;
 	bool is_probed;		    /* the stack is unknown: probe what lies outside */
 	struct unwind_trail *trail; /* borrowed: where reads are noted; NULL nowhere */
 };
@@ -57,6 +60,6 @@ UNWIND_RAW static inline bool unwind_memory_read(
 	if (memory->trail)
 		trail_note(memory->trail, address);
 	/* Address 0 is in no bounds. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-	*value_out = *(const volatile uintptr_t *)address;
+	*value_out = *(const volatile uintptr_t *)(address + memory->shift);
 	return true;
 }
