@@ -84,6 +84,7 @@ struct cpu_perf_result {
 	unsigned n_threads_missed; /* threads that got no event */
 	/* Sentences about what limits the result, for people; NULL-terminated; empty: nothing to say. */
 	char **notes;
+	struct perf_samples *owner; /* owned: what the frames are borrowed from */
 };
 
 /*

@@ -9,7 +9,7 @@
 
 #define MAX_NOTES 4096
 
-static void find_build_id(const char *notes, size_t n, struct fr_module *module)
+size_t module_build_id(const char *notes, size_t n, uint8_t *build_id_out, size_t size)
 {
 	size_t at = 0;
 
@@ -22,16 +22,15 @@ static void find_build_id(const char *notes, size_t n, struct fr_module *module)
 		name = ((size_t)note.n_namesz + 3) & ~(size_t)3;
 		desc = ((size_t)note.n_descsz + 3) & ~(size_t)3;
 		if (name > n - at || desc > n - at - name)
-			return;
+			return 0;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-			memcmp(notes + at, "GNU", 4) == 0 &&
-			note.n_descsz <= sizeof(module->build_id)) {
-			module->n_build_id = note.n_descsz;
-			memcpy(module->build_id, notes + at + name, note.n_descsz);
-			return;
+			memcmp(notes + at, "GNU", 4) == 0 && note.n_descsz <= size) {
+			memcpy(build_id_out, notes + at + name, note.n_descsz);
+			return note.n_descsz;
 		}
 		at += name + desc;
 	}
+	return 0;
 }
 
 int module_probe(pid_t pid, const struct procfs_mapping *mapping, struct fr_module *module_out)
@@ -68,7 +67,8 @@ int module_probe(pid_t pid, const struct procfs_mapping *mapping, struct fr_modu
 
 			/* PT_LOAD comes first in every file, so the bias is known here. */
 			size = procfs_memory(pid, module.base + phdr.p_vaddr, notes, size);
-			find_build_id(notes, size, &module);
+			module.n_build_id = (uint32_t)module_build_id(
+				notes, size, module.build_id, sizeof(module.build_id));
 		}
 	}
 	*module_out = module;

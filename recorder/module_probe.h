@@ -2,6 +2,8 @@
 /* Describes an object mapped into a living process that its blackbox does not list. */
 #pragma once
 
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "proto/blackbox.h"
@@ -14,3 +16,9 @@ struct procfs_mapping;
  * for position-independent files.
  */
 int module_probe(pid_t pid, const struct procfs_mapping *mapping, struct fr_module *module_out);
+
+/*
+ * Finds the build-id among ELF notes. Copies it to build_id_out and returns its length; 0: none, or one of more than
+ * `size` bytes.
+ */
+size_t module_build_id(const char *notes, size_t n, uint8_t *build_id_out, size_t size);

@@ -97,6 +97,22 @@ int64_t procfs_cpu_ns(pid_t pid, pid_t tid)
 	return *end == ' ' ? value : -1;
 }
 
+int64_t procfs_kernel_ns(pid_t pid)
+{
+	int64_t tick_ns = 1000000000 / sysconf(_SC_CLK_TCK);
+	char path[64], text[1024], *field;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_small(path, text, sizeof(text)) <= 0)
+		return -1;
+	field = strrchr(text, ')'); /* ends field 2 of proc(5); stime is field 15 */
+	for (int i = 2; i < 15 && field; i++) {
+		field = strchr(field, ' ');
+		field += field != NULL;
+	}
+	return field ? (int64_t)strtoull(field, NULL, 10) * tick_ns : -1;
+}
+
 static int pid_compare(const void *a, const void *b)
 {
 	return *(const pid_t *)a - *(const pid_t *)b;

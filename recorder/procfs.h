@@ -27,6 +27,9 @@ int procfs_stat_read(pid_t pid, pid_t tid, struct procfs_stat *stat_out);
 /* CPU time of one thread in ns, or -1. */
 int64_t procfs_cpu_ns(pid_t pid, pid_t tid);
 
+/* CPU time that a process, all its threads together, has spent in the kernel, in ns, to the kernel's tick; or -1. */
+int64_t procfs_kernel_ns(pid_t pid);
+
 /* Thread ids of a process, ascending: a GArray of pid_t, empty when it is gone. At most `max`. */
 GArray *procfs_threads(pid_t pid, unsigned max);
 
