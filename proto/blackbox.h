@@ -151,7 +151,11 @@ struct fr_module {
 	char path[416];
 };
 
-/* A live sampled object. addr 0: empty; 1: removed; 2: being written. */
+/*
+ * A live sampled object. addr 0: empty; 1: removed; 2: being written. One that the program told of itself
+ * (flightrec_alloc) has FR_LIVE_USER set, since it may begin where a block of malloc does.
+ */
+#define FR_LIVE_USER (1ull << 63)
 struct fr_live {
 	uint64_t addr;
 	uint64_t size;
@@ -171,7 +175,11 @@ struct fr_live {
  */
 enum fr_bucket_kind {
 	FR_BUCKET_CPU = 0, /* key: id of the label set. value: ticks, ns */
-	FR_BUCKET_HEAP, /* key: size of the object; rate. value: objects and bytes allocated, freed; unscaled */
+	/*
+	 * key: size asked for, above 128 bytes rounded up to one of 8 classes per doubling; rate. value: objects and
+	 * bytes (exact) allocated, freed; unscaled
+	 */
+	FR_BUCKET_HEAP,
 	FR_BUCKET_BLOCK, /* stack of the waiter. value: waits in 1/FR_BUCKET_FRACTION, ns; scaled (3.6 of pprof's rules) */
 	FR_BUCKET_MUTEX,  /* stack that let go. value: as BLOCK */
 	FR_BUCKET_THREAD, /* stack of the creator. value: threads */
@@ -215,7 +223,7 @@ struct fr_bucket {
 
 /* A label set, id 1..FR_BB_MAX_LABELS at off_labels + (id - 1): text as in fr_slot. Never changed once set. */
 struct fr_label_set {
-	uint64_t hash; /* 0: unused; stored last, with release */
+	uint64_t hash; /* 0: unused; 1: being written; stored last, with release */
 	char text[160];
 };
 

@@ -74,7 +74,8 @@ enum fr_lock {
 	X(FR_ALLOC_ALIGNED_ALLOC, "aligned_alloc")                                                 \
 	X(FR_ALLOC_POSIX_MEMALIGN, "posix_memalign")                                               \
 	X(FR_ALLOC_VALLOC, "valloc")                                                               \
-	X(FR_ALLOC_PVALLOC, "pvalloc")
+	X(FR_ALLOC_PVALLOC, "pvalloc")                                                             \
+	X(FR_ALLOC_USER, "user")
 
 enum fr_alloc {
 #define FR_X(id, name) id,

@@ -2,6 +2,7 @@
 /* The caller's stack, as an id of the stack table: from the records of repeated stacks, or walked. */
 #include <sys/mman.h>
 
+#include "proto/stack.h"
 #include "tracer/internal.h"
 #include "tracer/stack.h"
 #include "tracer/sys.h"
@@ -50,13 +51,39 @@ static void count_flags(unsigned flags)
 		fr_count(stacks_broken, 1);
 }
 
+static size_t depth(void)
+{
+	size_t max = __atomic_load_n(&fr_control->stack_depth, __ATOMIC_RELAXED);
+
+	return max == 0 || max > FR_STACK_MAX_FRAMES ? 64 : max;
+}
+
+uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
+{
+	const uintptr_t *fp = (const uintptr_t *)frame;
+	struct unwind_start start = {
+		.pc = fp[1], .sp = frame + 2 * sizeof(uintptr_t), .fp = fp[0], .is_call = 1
+	};
+	size_t n, max = depth();
+	unsigned flags = 0;
+
+	if (unlikely(!t->private))
+		return FR_STACK_NONE;
+	/* The depth counts from the first frame that is kept. */
+	max = skip < FR_STACK_MAX_FRAMES - max ? max + skip : FR_STACK_MAX_FRAMES;
+	n = unwind_walk(&start, &t->bounds, t->private->frames, max, &flags);
+	fr_count_own(t, repeat_misses, 1);
+	count_flags(flags);
+	return skip < n ? stack_intern(t->private->frames + skip, n - skip, flags) : FR_STACK_NONE;
+}
+
 uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 {
 	const uintptr_t *fp = (const uintptr_t *)frame;
 	struct unwind_start start = {
 		.pc = fp[1], .sp = frame + 2 * sizeof(uintptr_t), .fp = fp[0], .is_call = 1
 	};
-	size_t n, max = __atomic_load_n(&fr_control->stack_depth, __ATOMIC_RELAXED);
+	size_t n, max = depth();
 	struct repeat_query query = { 0 };
 	struct stack_repeat *repeat;
 	struct unwind_trail trail;
@@ -65,8 +92,6 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 
 	if (unlikely(!t->private))
 		return FR_STACK_NONE;
-	if (max == 0 || max > 512)
-		max = 64;
 	repeat = repeat_of(t->private);
 	if (likely(repeat)) {
 		id = stack_repeat_find(repeat, kind, &start, &t->bounds, max, &flags, &query);

@@ -12,6 +12,7 @@
 #define FLIGHTREC_H
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -64,15 +65,51 @@ void flightrec_vlogf(flightrec_task_t task, const char *category, const char *fo
 void flightrec_counter(const char *name, int64_t value);
 
 /*
- * Adds key=value to the labels of the calling thread; a key given again hides the older one. New threads inherit
- * the labels. Returns a depth for flightrec_label_pop(), which puts back what was before, or -1 when
- * 8 sets are open or the text (at most 159 bytes in all) has no room: nothing is changed then, and popping -1 is harmless.
+ * Labels of the calling thread: they stand on its samples in CPU and thread profiles. A new thread, and the child of a
+ * fork, begins with the set of its creator. At most 2048 distinct sets per process are told apart on samples; those beyond
+ * are shown without labels (counted). So labels are for kinds of work, not for the number of a request.
+ *
+ * flightrec_label_push() adds key=value to the set; a key given again hides the older one. Returns a depth for
+ * flightrec_label_pop(), which puts back what was before, or -1 when 16 sets are open or the text (at most
+ * 159 bytes in all) has no room: nothing is changed then, and popping -1 is harmless.
  */
 int flightrec_label_push(const char *key, const char *value);
 void flightrec_label_pop(int depth);
 
+/* A set of labels, to be handed to the thread that goes on with the work. 0: none. Void in the child of a fork. */
+typedef uint64_t flightrec_labels_t;
+
+/* The set of the calling thread; 0 also when it is one beyond the 2048. */
+flightrec_labels_t flightrec_labels_get(void);
+
+/*
+ * Replaces the whole set of the calling thread, until the pop of the last push, or for good where nothing is pushed.
+ * Returns the one before, to be put back.
+ */
+flightrec_labels_t flightrec_labels_set(flightrec_labels_t labels);
+
+/* flightrec_labels_set(0): for a thread that shall not keep what it inherited. */
+void flightrec_label_clear(void);
+
+/*
+ * The value of a label of the calling thread: its length, and as much of it as fits, ended by a 0; -1 when there is no such
+ * label. flightrec_label_each() calls `each` per label until it returns other than 0, and returns that.
+ */
+int flightrec_label_get(const char *key, char *value_out, size_t size);
+int flightrec_label_each(
+	int (*each)(void *argument, const char *key, const char *value), void *argument);
+
 /* Names the calling thread in traces; the kernel's name stays. At most 15 bytes. */
 void flightrec_thread_name(const char *name);
+
+/*
+ * Memory that the program hands out itself (an arena, a pool, an allocator that is not malloc): p was given out, n bytes
+ * were asked for; p is given back. Sampled into the profiles heap and allocs as malloc is, by the stack of the caller;
+ * a few nanoseconds where nothing is sampled. A block that malloc gave to the arena is counted on its own. From any
+ * thread; NULL and addresses that were not told are ignored. Before the memory can be given out again, call flightrec_free().
+ */
+void flightrec_alloc(const void *p, size_t n);
+void flightrec_free(const void *p);
 
 #ifdef __cplusplus
 }

@@ -11,33 +11,33 @@
 #include "tracer/lock_wait.h"
 
 /* A wait on a condition lets the mutex go; those who wait for that are told so. */
-#define COND_HOOK(name, params, args)                                                        \
-	FR_REAL(name)                                                                        \
-	FR_EXPORT int name params                                                            \
-	{                                                                                    \
-		struct lock_wait wait;                                                       \
-		int ret;                                                                     \
-                                                                                             \
-		if (likely(fr_on))                                                           \
-			wait_release((uintptr_t)mutex, FR_FRAME());                          \
-		if (!lock_wait_begin(&wait, FR_LOCK_COND, cond, 0, FR_FRAME(), FR_RETURN())) \
-			return REAL(name) args;                                              \
-		ret = REAL(name) args;                                                       \
-		lock_wait_end(&wait, ret);                                                   \
-		return ret;                                                                  \
+#define COND_HOOK(name, result, params, args)                                           \
+	FR_REAL(name)                                                                   \
+	FR_EXPORT int name params                                                       \
+	{                                                                               \
+		struct lock_wait wait;                                                  \
+		int ret;                                                                \
+                                                                                        \
+		if (lock_has_waiters((const pthread_mutex_t *)mutex) && fr_on)          \
+			wait_release((uintptr_t)mutex, FR_FRAME());                     \
+		if (!lock_wait_begin_cond(&wait, cond, mutex, FR_FRAME(), FR_RETURN())) \
+			return REAL(name) args;                                         \
+		ret = REAL(name) args;                                                  \
+		lock_wait_end(&wait, result);                                           \
+		return ret;                                                             \
 	}
 
-COND_HOOK(pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex))
-COND_HOOK(pthread_cond_timedwait,
+COND_HOOK(pthread_cond_wait, ret, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex))
+COND_HOOK(pthread_cond_timedwait, ret,
 	(pthread_cond_t * cond, pthread_mutex_t *mutex, const struct timespec *until),
 	(cond, mutex, until))
-COND_HOOK(pthread_cond_clockwait,
+COND_HOOK(pthread_cond_clockwait, ret,
 	(pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock,
 		const struct timespec *until),
 	(cond, mutex, clock, until))
-COND_HOOK(cnd_wait, (cnd_t * cond, mtx_t *mutex), (cond, mutex))
-COND_HOOK(cnd_timedwait, (cnd_t * cond, mtx_t *mutex, const struct timespec *until),
-	(cond, mutex, until))
+COND_HOOK(cnd_wait, lock_wait_c11(ret), (cnd_t * cond, mtx_t *mutex), (cond, mutex))
+COND_HOOK(cnd_timedwait, lock_wait_c11(ret),
+	(cnd_t * cond, mtx_t *mutex, const struct timespec *until), (cond, mutex, until))
 
 #define RELEASE_HOOK(name, type)                                     \
 	FR_REAL(name)                                                \
@@ -151,7 +151,7 @@ FR_EXPORT int thrd_join(thrd_t thread, int *result)
 		    fr_on ? thread_tid_of(thread) : 0, FR_FRAME(), FR_RETURN()))
 		return REAL(thrd_join)(thread, result);
 	ret = REAL(thrd_join)(thread, result);
-	lock_wait_end(&wait, ret == thrd_success ? 0 : EINVAL);
+	lock_wait_end(&wait, lock_wait_c11(ret));
 	return ret;
 }
 
@@ -168,4 +168,19 @@ FR_EXPORT int pthread_once(pthread_once_t *control, void (*routine)(void))
 	ret = REAL(pthread_once)(control, routine);
 	lock_wait_end(&wait, ret);
 	return ret;
+}
+
+/* C11's, which in libc does not go through the exported one. */
+FR_REAL(call_once)
+FR_EXPORT void call_once(once_flag *flag, void (*routine)(void))
+{
+	struct lock_wait wait;
+
+	if (likely(!(__atomic_load_n((const int *)flag, __ATOMIC_RELAXED) & 1)) || !fr_on ||
+		!lock_wait_begin(&wait, FR_LOCK_ONCE, flag, 0, FR_FRAME(), FR_RETURN())) {
+		REAL(call_once)(flag, routine);
+		return;
+	}
+	REAL(call_once)(flag, routine);
+	lock_wait_end(&wait, 0);
 }

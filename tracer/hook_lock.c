@@ -81,16 +81,11 @@ LOCK_HOOK(pthread_rwlock_clockwrlock, pthread_rwlock_trywrlock, FR_LOCK_RWLOCK_W
 LOCK_HOOK(pthread_spin_lock, pthread_spin_trylock, FR_LOCK_SPIN, spin_owner,
 	(pthread_spinlock_t * lock), (lock))
 
-/*
- * Before the real unlock: once it is made, the lock's memory may be somebody else's. In a mutex the futex
- * word tells whether anyone waits: 0 free, 1 held, else held with waiters (or priority inheritance, where
- * it is the owner's tid).
- */
+/* Before the real unlock: once it is made, the lock's memory may be somebody else's. */
 FR_REAL(pthread_mutex_unlock)
 FR_EXPORT int pthread_mutex_unlock(pthread_mutex_t *lock)
 {
-	if (unlikely((unsigned)__atomic_load_n(&lock->__data.__lock, __ATOMIC_RELAXED) > 1) &&
-		fr_on)
+	if (lock_has_waiters(lock) && fr_on)
 		wait_release((uintptr_t)lock, FR_FRAME());
 	return REAL(pthread_mutex_unlock)(lock);
 }
@@ -99,9 +94,12 @@ FR_REAL(pthread_rwlock_unlock)
 FR_EXPORT int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
 	if (likely(fr_on)) {
-		wait_release((uintptr_t)lock, FR_FRAME());
-		if (rwlock_owner(lock))
+		if (rwlock_owner(lock)) {
+			wait_release((uintptr_t)lock, FR_FRAME());
 			wait_release((uintptr_t)lock | WAIT_READER, FR_FRAME());
+		} else {
+			wait_release_shared((uintptr_t)lock, FR_FRAME());
+		}
 	}
 	return REAL(pthread_rwlock_unlock)(lock);
 }
@@ -135,9 +133,7 @@ FR_REAL(mtx_trylock)
 			    mutex_owner((const pthread_mutex_t *)lock), FR_FRAME(), FR_RETURN())) \
 			return REAL(name) args;                                                   \
 		ret = REAL(name) args;                                                            \
-		lock_wait_end(&wait, ret == thrd_success    ? 0                                   \
-				     : ret == thrd_timedout ? ETIMEDOUT                           \
-							    : EINVAL);                            \
+		lock_wait_end(&wait, lock_wait_c11(ret));                                         \
 		return ret;                                                                       \
 	}
 
@@ -147,7 +143,7 @@ MTX_HOOK(mtx_timedlock, (mtx_t * lock, const struct timespec *until), (lock, unt
 FR_REAL(mtx_unlock)
 FR_EXPORT int mtx_unlock(mtx_t *lock)
 {
-	if (likely(fr_on))
+	if (lock_has_waiters((const pthread_mutex_t *)lock) && fr_on)
 		wait_release((uintptr_t)lock, FR_FRAME());
 	return REAL(mtx_unlock)(lock);
 }

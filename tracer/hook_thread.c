@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads of the program are created through a start routine of ours, which attaches them before any of their
- * code runs and knows who created them. Threads made inside libc (thrd_create, aio) attach at their
- * first hook instead.
+ * code runs and knows who created them. Threads made inside libc (aio, timers) attach at their first hook
+ * instead.
  */
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <threads.h>
 
+#include "tracer/bucket.h"
 #include "tracer/call.h"
 #include "tracer/census.h"
 
@@ -86,6 +88,13 @@ static void *run(void *argument)
 	return entry.routine(entry.argument);
 }
 
+static int run_c11(void *argument)
+{
+	struct entry entry = begin(argument);
+
+	return ((thrd_start_t)(uintptr_t)entry.routine)(entry.argument);
+}
+
 /* lttng-ust's threads are known by their start routine: it may be created by code of ours inside fork. */
 static void fill(struct start *start, const pthread_attr_t *attributes, uintptr_t frame)
 {
@@ -108,30 +117,80 @@ static void fill(struct start *start, const pthread_attr_t *attributes, uintptr_
 	guard_leave(t);
 }
 
-FR_REAL(pthread_create)
-FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-	void *(*routine)(void *), void *argument)
+/* What is known before a thread is created; NULL: it is to attach at its first hook. */
+static struct start *prepare(
+	const pthread_attr_t *attributes, void *(*routine)(void *), void *argument, uintptr_t frame)
 {
-	int saved_errno = errno, is_lttng, ret;
 	struct start *start = NULL;
+	int saved_errno = errno;
 
 	if (likely(fr_on) || fr_is_lttng((uintptr_t)routine))
 		start = start_take();
 	if (!start)
-		return REAL(pthread_create)(thread, attributes, routine, argument);
+		return NULL;
 	start->routine = routine;
 	start->argument = argument;
-	fill(start, attributes, FR_FRAME());
-	is_lttng = start->is_lttng;
-	if (!is_lttng)
+	fill(start, attributes, frame);
+	if (!start->is_lttng)
 		census_add(1);
 	errno = saved_errno;
-	ret = REAL(pthread_create)(thread, attributes, run, start);
-	if (ret != 0) {
+	return start;
+}
+
+/* Of the creation, since `start` belongs to the thread once that is there. */
+struct outcome {
+	uint32_t is_lttng, creator_stack;
+};
+
+/* The thread was created, or was not. Keeps errno. */
+static void conclude(
+	struct start *start, const struct outcome *outcome, int is_created, uintptr_t frame)
+{
+	struct bucket_key key = { .kind = FR_BUCKET_THREAD, .stack = outcome->creator_stack };
+	struct fr_thread *t = &fr_self;
+	int saved_errno = errno;
+
+	if (!is_created) {
 		start_give_back(start);
-		if (!is_lttng)
+		if (!outcome->is_lttng)
 			census_add(-1);
+	} else if (!outcome->is_lttng && fr_on && guard_enter(t, frame)) {
+		fr_count(threads_created, 1);
+		bucket_add(FR_BUCKET_THREAD, bucket_find(&key), 0, 1);
+		guard_leave(t);
 	}
+	errno = saved_errno;
+}
+
+FR_REAL(pthread_create)
+FR_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+	void *(*routine)(void *), void *argument)
+{
+	struct start *start = prepare(attributes, routine, argument, FR_FRAME());
+	struct outcome outcome;
+	int ret;
+
+	if (!start)
+		return REAL(pthread_create)(thread, attributes, routine, argument);
+	outcome = (struct outcome){ start->is_lttng, start->creator_stack };
+	ret = REAL(pthread_create)(thread, attributes, run, start);
+	conclude(start, &outcome, ret == 0, FR_FRAME());
+	return ret;
+}
+
+FR_REAL(thrd_create)
+FR_EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *argument)
+{
+	struct start *start =
+		prepare(NULL, (void *(*)(void *))(uintptr_t)routine, argument, FR_FRAME());
+	struct outcome outcome;
+	int ret;
+
+	if (!start)
+		return REAL(thrd_create)(thread, routine, argument);
+	outcome = (struct outcome){ start->is_lttng, start->creator_stack };
+	ret = REAL(thrd_create)(thread, run_c11, start);
+	conclude(start, &outcome, ret == thrd_success, FR_FRAME());
 	return ret;
 }
 

@@ -27,6 +27,8 @@ enum fr_stage {
 	FR_STAGE_OFF,	  /* never traced: lttng-ust's own threads, raw children, after its exit */
 };
 
+#define FR_WAIT_PLACES 2 /* enum wait_place of wait_table.h */
+
 /*
  * One per thread, initial-exec TLS: no allocation on first use, and small, since large initial-exec blocks
  * make pthread_create() fail in programs with small stacks.
@@ -40,16 +42,19 @@ struct fr_thread {
 	uint32_t tid;
 	struct fr_slot *slot; /* borrowed from the blackbox; NULL: table full or not attached */
 	struct fr_private *private; /* borrowed, parallel to slot */
-	int64_t alloc_left;	    /* bytes until the next sample */
+	uint64_t alloc_left;	    /* bytes until alloc_sample() looks again */
+	uint64_t alloc_rest;	    /* and from then on until the next sample */
+	uint64_t alloc_rate;	    /* under which that was drawn */
 	uint64_t random;
 	struct unwind_bounds bounds;
-	uintptr_t busy_frame;	/* where the guard was taken; see guard_enter() */
-	uint64_t *waiting;	/* entry of the wait table that this thread holds; NULL none */
-	const uint64_t *inside; /* cookie of the wait or call under way; see thread_enter() */
+	uintptr_t busy_frame; /* where the guard was taken; see guard_enter() */
+	uint64_t *waiting
+		[FR_WAIT_PLACES]; /* entries of the wait table that this thread holds; NULL none */
+	const uint64_t *inside;	  /* cookie of the wait or call under way; see thread_enter() */
 };
 
 #define FR_REGION_DEPTH 32
-#define FR_LABEL_DEPTH 8
+#define FR_LABEL_DEPTH 16
 
 /* A region that is open on a thread. */
 struct fr_region {
@@ -68,6 +73,7 @@ struct fr_private {
 	struct fr_region regions[FR_REGION_DEPTH];
 	char labels[FR_LABEL_DEPTH + 1]
 		   [sizeof(((struct fr_slot *)0)->labels)]; /* [0] is inherited */
+	uint32_t labels_id[FR_LABEL_DEPTH + 1];		    /* of labels_intern() */
 };
 
 extern __thread struct fr_thread fr_self
@@ -103,6 +109,15 @@ static inline uint64_t fr_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* xorshift64*: for decisions about samples. Context: the thread itself, under the guard. */
+static inline uint64_t fr_random(struct fr_thread *t)
+{
+	t->random ^= t->random >> 12;
+	t->random ^= t->random << 25;
+	t->random ^= t->random >> 27;
+	return t->random * 0x2545f4914f6cdd1dull;
 }
 
 /* Adds to a counter of the whole process; for rare things (hot ones are per slot). */
@@ -148,6 +163,9 @@ static inline void guard_leave(struct fr_thread *t)
 
 /* The caller's stack, interned; `kind` chooses the records that repeated stacks are looked for in. Needs the guard. */
 uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind);
+
+/* The same without its `skip` innermost frames, always walked; FR_STACK_NONE when no frame is left. Needs the guard. */
+uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip);
 
 /* Fills what every event has. */
 static inline void fr_event_init(struct fr_event *e, const struct fr_thread *t, uint32_t stack)

@@ -4,6 +4,9 @@
  * there, so that the free() of one of the many others costs one load. A byte that has reached 255 stays:
  * it then only causes look-ups. An address is added after the allocator gave it out and removed before it gets
  * it back, so no two threads ever handle the same address at once.
+ *
+ * Entries of removed objects do not become empty again, and would make every search a long one in time. So the furthest
+ * that an object ever lay from each home is kept, and the search goes no further.
  */
 #include "tracer/live.h"
 
@@ -18,6 +21,8 @@
 #define WRITING 2
 
 uint8_t live_filter[1u << LIVE_FILTER_BITS];
+static uint8_t reaches
+	[FR_BB_MAX_LIVE]; /* by home: entries that were ever used from there, at most N_PROBES */
 
 static struct fr_live *entry_at(uint32_t i)
 {
@@ -27,6 +32,21 @@ static struct fr_live *entry_at(uint32_t i)
 static uint64_t offset_of(const struct fr_live *entry)
 {
 	return (uint64_t)((const char *)entry - (const char *)fr_blackbox);
+}
+
+/* The entry before which the search for an address may stop. */
+static uint32_t reach_of(uint32_t home)
+{
+	return __atomic_load_n(&reaches[home], __ATOMIC_RELAXED);
+}
+
+static void reach_at_least(uint32_t home, uint32_t n)
+{
+	uint8_t reach = __atomic_load_n(&reaches[home], __ATOMIC_RELAXED);
+
+	while (reach < n && !__atomic_compare_exchange_n(&reaches[home], &reach, (uint8_t)n, 0,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }
 
 static void filter_add(uintptr_t address, int step)
@@ -43,7 +63,7 @@ static void filter_add(uintptr_t address, int step)
 
 int live_add(const struct live_object *object)
 {
-	uint32_t home = live_hash(object->address), i;
+	uint32_t home = live_hash(object->address) % FR_BB_MAX_LIVE, i;
 
 	for (i = 0; i < N_PROBES; i++) {
 		struct fr_live *entry = entry_at(home + i);
@@ -62,6 +82,7 @@ int live_add(const struct live_object *object)
 		entry->bucket = object->bucket;
 		/* Release: the recorder takes the rest only after it has seen an address. */
 		__atomic_store_n(&entry->addr, object->address, __ATOMIC_RELEASE);
+		reach_at_least(home, i + 1);
 		filter_add(object->address, 1);
 		return 0;
 	}
@@ -71,9 +92,9 @@ int live_add(const struct live_object *object)
 
 int live_remove(uintptr_t address, struct live_object *object_out)
 {
-	uint32_t home = live_hash(address), i;
+	uint32_t home = live_hash(address) % FR_BB_MAX_LIVE, n = reach_of(home), i;
 
-	for (i = 0; i < N_PROBES; i++) {
+	for (i = 0; i < n; i++) {
 		struct fr_live *entry = entry_at(home + i);
 		uint64_t state;
 
@@ -96,4 +117,5 @@ int live_remove(uintptr_t address, struct live_object *object_out)
 void live_reset(void)
 {
 	memset(live_filter, 0, sizeof(live_filter));
+	memset(reaches, 0, sizeof(reaches));
 }

@@ -23,7 +23,8 @@ static inline int live_maybe(uintptr_t address)
 }
 
 struct live_object {
-	uint64_t address, size, time_ns;
+	uint64_t address; /* with FR_LIVE_USER when the program told of it */
+	uint64_t size, time_ns;
 	uint32_t stack, tid;
 	uint32_t bucket; /* in the table FR_BUCKET_HEAP */
 };

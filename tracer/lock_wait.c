@@ -2,6 +2,7 @@
 #include "tracer/lock_wait.h"
 
 #include "tracer/events_lock.h"
+#include "tracer/lock_profile.h"
 
 static const uint8_t lock_states[FR_LOCK_N] = {
 #define FR_X(id, name, state) [id] = (state),
@@ -9,12 +10,25 @@ static const uint8_t lock_states[FR_LOCK_N] = {
 #undef FR_X
 };
 
-int lock_wait_begin(struct lock_wait *wait, enum fr_lock kind, const void *obj, uint32_t holder,
-	uintptr_t frame, uintptr_t caller)
+/* Is there an owner that lets others in by an unlock? What Go's mutex profile covers. */
+static int has_owner(unsigned kind)
+{
+	switch (kind) {
+	case FR_LOCK_MUTEX:
+	case FR_LOCK_RWLOCK_RD:
+	case FR_LOCK_RWLOCK_WR:
+	case FR_LOCK_SPIN:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static int begin(struct lock_wait *wait, const void *mutex, uintptr_t frame, uintptr_t caller)
 {
 	struct fr_thread *t = &fr_self;
 	struct thread_state state = {
-		.state = lock_states[kind], .obj = (uintptr_t)obj, .holder = holder, .fd = -1
+		.state = lock_states[wait->kind], .obj = wait->obj, .holder = wait->holder, .fd = -1
 	};
 	int saved_errno = errno;
 
@@ -24,11 +38,11 @@ int lock_wait_begin(struct lock_wait *wait, enum fr_lock kind, const void *obj, 
 	 */
 	if (!fr_on || fr_is_lttng(caller) || !guard_enter(t, frame))
 		return 0;
-	wait->kind = (uint8_t)kind;
-	wait->obj = (uintptr_t)obj;
-	wait->holder = holder;
 	wait->stack = fr_capture(t, frame, FR_REPEAT_LOCK);
-	wait_enter(t, (uintptr_t)obj | (kind == FR_LOCK_RWLOCK_RD ? WAIT_READER : 0));
+	wait->mark[WAIT_LOCK] = wait_enter(
+		t, WAIT_LOCK, wait->obj | (wait->kind == FR_LOCK_RWLOCK_RD ? WAIT_READER : 0));
+	if (mutex)
+		wait->mark[WAIT_MUTEX] = wait_enter(t, WAIT_MUTEX, (uintptr_t)mutex);
 	wait->begin_ns = fr_now();
 	state.since_ns = wait->begin_ns;
 	state.stack = wait->stack;
@@ -38,20 +52,90 @@ int lock_wait_begin(struct lock_wait *wait, enum fr_lock kind, const void *obj, 
 	return 1;
 }
 
+int lock_wait_begin(struct lock_wait *wait, enum fr_lock kind, const void *obj, uint32_t holder,
+	uintptr_t frame, uintptr_t caller)
+{
+	wait->kind = (uint8_t)kind;
+	wait->obj = (uintptr_t)obj;
+	wait->holder = holder;
+	return begin(wait, NULL, frame, caller);
+}
+
+int lock_wait_begin_cond(struct lock_wait *wait, const void *cond, const void *mutex,
+	uintptr_t frame, uintptr_t caller)
+{
+	wait->kind = FR_LOCK_COND;
+	wait->obj = (uintptr_t)cond;
+	wait->holder = 0;
+	return begin(wait, mutex, frame, caller);
+}
+
+/*
+ * A condition was signalled while others held its mutex: from the signal on, the waiter waited for them. Those who
+ * let it go before did not matter.
+ */
+static void profile_relock(struct fr_thread *t, uint64_t signal_ns, uint64_t end_ns,
+	const struct wait_release *releases, unsigned n)
+{
+	struct lock_profile_wait wait = { .begin_ns = signal_ns, .end_ns = end_ns };
+
+	for (; n && releases->time_ns < signal_ns; n--)
+		releases++;
+	wait.releases = releases;
+	wait.n_releases = n;
+	if (n)
+		lock_profile_mutex(t, &wait);
+}
+
+/* Into the profiles, whatever the thresholds of events. */
+static void profile(struct fr_thread *t, const struct lock_wait *wait, int ret, uint64_t end_ns,
+	const struct wait_release *releases, unsigned n)
+{
+	struct wait_release relocks[WAIT_N_RELEASES];
+	struct lock_profile_wait owned = { .begin_ns = wait->begin_ns,
+		.end_ns = end_ns,
+		.releases = releases,
+		.n_releases = n,
+		.is_vain = ret != 0 && ret != EOWNERDEAD };
+	unsigned n_relocks = 0;
+
+	if (wait->kind == FR_LOCK_COND)
+		n_relocks = wait_leave(t, WAIT_MUTEX, wait->mark[WAIT_MUTEX], relocks);
+
+	/* Answers that come at once, whoever has the lock. */
+	if (ret == EDEADLK || ret == EINVAL || ret == EAGAIN)
+		return;
+	fr_count(block_ns, end_ns - wait->begin_ns);
+	lock_profile_block(t, wait->stack, end_ns - wait->begin_ns);
+	if (has_owner(wait->kind))
+		lock_profile_mutex(t, &owned);
+	else if (wait->kind == FR_LOCK_COND && n && ret == 0)
+		profile_relock(t, releases[n - 1].time_ns, end_ns, relocks, n_relocks);
+}
+
 void lock_wait_end(struct lock_wait *wait, int ret)
 {
 	struct fr_thread *t = &fr_self;
-	struct fr_event_wait e = { .kind = wait->kind, .ret = ret, .obj = wait->obj };
+	struct fr_event_wait e = {
+		.kind = wait->kind, .ret = ret, .obj = wait->obj, .holder = wait->holder
+	};
+	struct wait_release releases[WAIT_N_RELEASES];
 	int saved_errno = errno;
+	uint64_t end_ns;
+	unsigned n;
 
 	if (!guard_enter(t, FR_FRAME()))
 		goto out;
-	e.dur = fr_now() - wait->begin_ns;
-	wait_leave(t, &e.holder, &e.holder_stack);
-	if (!e.holder)
-		e.holder = wait->holder;
+	end_ns = fr_now();
+	e.dur = end_ns - wait->begin_ns;
+	n = wait_leave(t, WAIT_LOCK, wait->mark[WAIT_LOCK], releases);
+	if (n) {
+		e.holder = releases[n - 1].tid;
+		e.holder_stack = releases[n - 1].stack;
+	}
 	thread_leave(t, &wait->wait);
 	fr_count(locks_waited, 1);
+	profile(t, wait, ret, end_ns, releases, n);
 	if (e.dur < __atomic_load_n(&fr_control->lock_ns, __ATOMIC_RELAXED)) {
 		fr_count(locks_short, 1);
 	} else if (fr_wants(FR_EVENTS_LOCK)) {
@@ -67,11 +151,11 @@ out:
 void lock_wait_drop(struct lock_wait *wait)
 {
 	struct fr_thread *t = &fr_self;
+	struct wait_release releases[WAIT_N_RELEASES];
 	int saved_errno = errno;
-	uint32_t tid, stack;
 
 	if (guard_enter(t, FR_FRAME())) {
-		wait_leave(t, &tid, &stack);
+		wait_leave(t, WAIT_LOCK, wait->mark[WAIT_LOCK], releases);
 		thread_leave(t, &wait->wait);
 		lock_free_count();
 		guard_leave(t);

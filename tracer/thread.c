@@ -19,6 +19,7 @@
 #include "tracer/blackbox.h"
 #include "tracer/census.h"
 #include "tracer/events_thread.h"
+#include "tracer/labels.h"
 #include "tracer/offsets.h"
 #include "tracer/sys.h"
 
@@ -116,6 +117,7 @@ static void slot_fill(struct fr_slot *slot, uint32_t tid, const struct thread_bi
 	slot->repeat_hits = slot->repeat_misses = 0;
 	sys(SYS_prctl, PR_GET_NAME, slot->name);
 	slot->labels[0] = '\0';
+	slot->labels_id = 0;
 	slot_write_end(slot);
 }
 
@@ -179,6 +181,7 @@ void thread_attach(const struct thread_birth *birth)
 		t->private->pthread = (uint64_t)pthread_self();
 		t->private->n_regions = t->private->n_labels = 0;
 		t->private->labels[0][0] = '\0';
+		t->private->labels_id[0] = 0;
 		t->private->n_captures = 0;
 		if (t->private->repeat) /* a parent's, before the fork */
 			stack_repeat_drop(t->private->repeat);
@@ -186,7 +189,8 @@ void thread_attach(const struct thread_birth *birth)
 		if (birth && birth->labels && birth->labels[0]) {
 			snprintf(t->private->labels[0], sizeof(t->private->labels[0]), "%s",
 				birth->labels);
-			thread_set_labels(t, birth->labels);
+			t->private->labels_id[0] = labels_intern(birth->labels);
+			thread_set_labels(t, birth->labels, t->private->labels_id[0]);
 		}
 	}
 	alloc_thread_init(t);
@@ -278,7 +282,7 @@ void thread_after_fork(void)
 		memcpy(labels, t->private->labels[t->private->n_labels], sizeof(labels));
 	t->slot = NULL;
 	t->private = NULL;
-	t->waiting = NULL;
+	memset(t->waiting, 0, sizeof(t->waiting));
 	t->inside = NULL;
 	t->busy = 0;
 	t->exit_rounds = 0;
@@ -367,12 +371,13 @@ void thread_leave(struct fr_thread *t, struct thread_wait *wait)
 		slot_set(t->slot, wait->is_nested ? &wait->saved : &running);
 }
 
-void thread_set_labels(struct fr_thread *t, const char *labels)
+void thread_set_labels(struct fr_thread *t, const char *labels, uint32_t id)
 {
 	if (!t->slot)
 		return;
 	slot_write_begin(t->slot);
 	strncpy(t->slot->labels, labels, sizeof(t->slot->labels) - 1);
+	t->slot->labels_id = id;
 	slot_write_end(t->slot);
 }
 

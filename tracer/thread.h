@@ -60,5 +60,5 @@ void thread_enter(struct fr_thread *t, const struct thread_state *state, struct 
 /* It is over: running again, or back to what was interrupted. Context: hook. */
 void thread_leave(struct fr_thread *t, struct thread_wait *wait);
 
-/* Writes the slot's label text and current task. Context: hook, under the guard. */
-void thread_set_labels(struct fr_thread *t, const char *labels);
+/* Writes the slot's labels, text and id. Context: hook, under the guard. */
+void thread_set_labels(struct fr_thread *t, const char *labels, uint32_t id);

@@ -10,11 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tracer/events_user.h"
 #include "tracer/flightrec.h"
-#include "tracer/internal.h"
 #include "tracer/sys.h"
 #include "tracer/thread.h"
+#include "tracer/user_entry.h"
 
 #define N_OPEN_TASKS 65536
 #define TASK_SHIFT 40
@@ -44,41 +43,6 @@ void user_after_fork(void)
 		t->private->n_regions = 0;
 }
 
-/* Into the API: the guard, with a stack when the event is wanted. */
-struct entry {
-	struct fr_thread *t;
-	int saved_errno;
-};
-
-static int enter(struct entry *entry, uintptr_t frame)
-{
-	if (!fr_on)
-		return 0;
-	entry->saved_errno = errno;
-	entry->t = &fr_self;
-	if (!guard_enter(entry->t, frame)) {
-		errno = entry->saved_errno;
-		return 0;
-	}
-	return 1;
-}
-
-static void leave(struct entry *entry)
-{
-	guard_leave(entry->t);
-	errno = entry->saved_errno;
-}
-
-#define EMIT(entry, event, e, frame)                                                            \
-	do {                                                                                    \
-		if (fr_wants(FR_EVENTS_USER)) {                                                 \
-			fr_event_init(&(e)->common, (entry)->t,                                 \
-				fr_capture((entry)->t, frame, FR_REPEAT_USER));                 \
-			lttng_ust_tracepoint(flightrec_user, event, e);                         \
-			fr_count_own((entry)->t, events, 1);                                    \
-		}                                                                               \
-	} while (0)
-
 /* Cuts a text for an event. Never empty (proto/schema.md). */
 static const char *cut(char *out, size_t size, const char *text)
 {
@@ -107,16 +71,16 @@ FR_EXPORT flightrec_task_t flightrec_task_begin(flightrec_task_t parent, const c
 	uint64_t n = __atomic_add_fetch(&n_tasks, 1, __ATOMIC_RELAXED);
 	uint64_t id = (uint64_t)fr_proc << TASK_SHIFT | n;
 	struct fr_event_user e = { .task = id, .parent = parent };
-	struct entry entry;
+	struct user_entry entry;
 	char name[40];
 
-	if (!enter(&entry, FR_FRAME()))
+	if (!user_enter(&entry, FR_FRAME()))
 		return id;
 	if (__atomic_exchange_n(&open_tasks[n % N_OPEN_TASKS], id, __ATOMIC_RELAXED))
 		fr_count(tasks_overflow, 1);
 	e.name = cut(name, sizeof(name), type);
-	EMIT(&entry, task_begin, &e, FR_FRAME());
-	leave(&entry);
+	USER_EMIT(&entry, task_begin, &e, FR_FRAME());
+	user_leave(&entry);
 	return id;
 }
 
@@ -134,26 +98,26 @@ static int close_task(uint64_t id)
 FR_EXPORT void flightrec_task_end(flightrec_task_t task)
 {
 	struct fr_event_user e = { .task = task };
-	struct entry entry;
+	struct user_entry entry;
 
-	if (!task || !enter(&entry, FR_FRAME()))
+	if (!task || !user_enter(&entry, FR_FRAME()))
 		return;
 	if (close_task(task))
-		EMIT(&entry, task_end, &e, FR_FRAME());
-	leave(&entry);
+		USER_EMIT(&entry, task_end, &e, FR_FRAME());
+	user_leave(&entry);
 }
 
 FR_EXPORT flightrec_task_t flightrec_task_enter(flightrec_task_t task)
 {
-	struct entry entry;
+	struct user_entry entry;
 	uint64_t before;
 
-	if (!enter(&entry, FR_FRAME()))
+	if (!user_enter(&entry, FR_FRAME()))
 		return 0;
 	before = current_task(entry.t);
 	if (entry.t->slot)
 		entry.t->slot->task = task;
-	leave(&entry);
+	user_leave(&entry);
 	return before;
 }
 
@@ -162,14 +126,14 @@ FR_EXPORT flightrec_region_t flightrec_region_begin(flightrec_task_t task, const
 	struct fr_private *private;
 	struct fr_event_user e = { 0 };
 	struct fr_region *region;
-	struct entry entry;
+	struct user_entry entry;
 	uint64_t id = 0;
 
-	if (!enter(&entry, FR_FRAME()))
+	if (!user_enter(&entry, FR_FRAME()))
 		return 0;
 	private = entry.t->private;
 	if (!private || private->n_regions >= FR_REGION_DEPTH || !fr_wants(FR_EVENTS_USER)) {
-		leave(&entry);
+		user_leave(&entry);
 		return 0;
 	}
 	region = &private->regions[private->n_regions];
@@ -181,28 +145,28 @@ FR_EXPORT flightrec_region_t flightrec_region_begin(flightrec_task_t task, const
 	private->n_regions++;
 	e.task = region->task;
 	e.name = region->type;
-	EMIT(&entry, region_begin, &e, FR_FRAME());
-	leave(&entry);
+	USER_EMIT(&entry, region_begin, &e, FR_FRAME());
+	user_leave(&entry);
 	return id;
 }
 
-static void end_innermost(struct entry *entry, uintptr_t frame)
+static void end_innermost(struct user_entry *entry, uintptr_t frame)
 {
 	struct fr_private *private = entry->t->private;
 	const struct fr_region *region = &private->regions[--private->n_regions];
 	struct fr_event_user e = { .task = region->task, .name = region->type };
 
 	e.dur = fr_now() - region->begin_ns;
-	EMIT(entry, region_end, &e, frame);
+	USER_EMIT(entry, region_end, &e, frame);
 }
 
 FR_EXPORT void flightrec_region_end(flightrec_region_t id)
 {
 	struct fr_private *private;
-	struct entry entry;
+	struct user_entry entry;
 	uint32_t i;
 
-	if (!id || !enter(&entry, FR_FRAME()))
+	if (!id || !user_enter(&entry, FR_FRAME()))
 		return;
 	private = entry.t->private;
 	for (i = private ? private->n_regions : 0; i > 0; i--)
@@ -217,22 +181,22 @@ FR_EXPORT void flightrec_region_end(flightrec_region_t id)
 		}
 		end_innermost(&entry, FR_FRAME());
 	}
-	leave(&entry);
+	user_leave(&entry);
 }
 
 FR_EXPORT void flightrec_log(flightrec_task_t task, const char *category, const char *message)
 {
 	struct fr_event_user e = { 0 };
 	char name[256], text[256];
-	struct entry entry;
+	struct user_entry entry;
 
-	if (!enter(&entry, FR_FRAME()))
+	if (!user_enter(&entry, FR_FRAME()))
 		return;
 	e.task = task ? task : current_task(entry.t);
 	e.name = cut(name, sizeof(name), category);
 	e.text = cut(text, sizeof(text), message);
-	EMIT(&entry, log, &e, FR_FRAME());
-	leave(&entry);
+	USER_EMIT(&entry, log, &e, FR_FRAME());
+	user_leave(&entry);
 }
 
 FR_EXPORT void flightrec_vlogf(
@@ -260,115 +224,14 @@ FR_EXPORT void flightrec_logf(flightrec_task_t task, const char *category, const
 FR_EXPORT void flightrec_counter(const char *counter, int64_t value)
 {
 	struct fr_event_user e = { .value = value };
-	struct entry entry;
+	struct user_entry entry;
 	char name[256];
 
-	if (!enter(&entry, FR_FRAME()))
+	if (!user_enter(&entry, FR_FRAME()))
 		return;
 	e.name = cut(name, sizeof(name), counter);
-	EMIT(&entry, counter, &e, FR_FRAME());
-	leave(&entry);
-}
-
-/* Appends with '\', ',' and '=' escaped by a '\'. Returns the new end, or NULL when it does not fit. */
-static char *put_escaped(char *at, const char *end, const char *text)
-{
-	for (; *text; text++) {
-		int is_special = *text == ',' || *text == '=' || *text == '\\';
-
-		if (end - at < 2 + is_special)
-			return NULL;
-		if (is_special)
-			*at++ = '\\';
-		*at++ = *text;
-	}
-	return at;
-}
-
-/* Copies all pairs of `set` but those of the key (escaped, with its '='). */
-static char *put_others(char *at, const char *end, const char *set, const char *key, size_t n_key)
-{
-	while (*set) {
-		const char *stop = set;
-		size_t n;
-
-		while (*stop && *stop != ',')
-			stop += *stop == '\\' && stop[1] ? 2 : 1;
-		n = (size_t)(stop - set);
-		if (n < n_key || memcmp(set, key, n_key) != 0) {
-			if ((size_t)(end - at) < n + 2)
-				return NULL;
-			memcpy(at, set, n);
-			at += n;
-			*at++ = ',';
-		}
-		set = *stop ? stop + 1 : stop;
-	}
-	return at;
-}
-
-static int build_set(char *out, size_t size, const char *before, const char *key, const char *value)
-{
-	const char *end = out + size;
-	char pair[sizeof(((struct fr_slot *)0)->labels)],
-		*at = put_escaped(pair, pair + sizeof(pair) - 1, key);
-	size_t n_key;
-
-	if (!at || at == pair)
-		return -1;
-	*at++ = '=';
-	n_key = (size_t)(at - pair);
-	at = put_escaped(at, pair + sizeof(pair), value ? value : "");
-	if (!at)
-		return -1;
-	*at = '\0';
-	out = put_others(out, end, before, pair, n_key);
-	if (!out || (size_t)(end - out) <= (size_t)(at - pair))
-		return -1;
-	memcpy(out, pair, (size_t)(at - pair) + 1);
-	return 0;
-}
-
-static void labels_changed(struct entry *entry, const char *labels, uintptr_t frame)
-{
-	struct fr_event_user e = { .text = labels[0] ? labels : "-" };
-
-	thread_set_labels(entry->t, labels);
-	EMIT(entry, label, &e, frame);
-}
-
-FR_EXPORT int flightrec_label_push(const char *key, const char *value)
-{
-	struct fr_private *private;
-	struct entry entry;
-	int depth = -1;
-
-	if (!key || !enter(&entry, FR_FRAME()))
-		return -1;
-	private = entry.t->private;
-	if (private && private->n_labels < FR_LABEL_DEPTH &&
-		build_set(private->labels[private->n_labels + 1], sizeof(private->labels[0]),
-			private->labels[private->n_labels], key, value) == 0) {
-		depth = (int)private->n_labels++;
-		labels_changed(&entry, private->labels[private->n_labels], FR_FRAME());
-	}
-	leave(&entry);
-	return depth;
-}
-
-FR_EXPORT void flightrec_label_pop(int depth)
-{
-	struct fr_private *private;
-	struct entry entry;
-
-	if (depth < 0 || !enter(&entry, FR_FRAME()))
-		return;
-	private = entry.t->private;
-	if (private && (uint32_t)depth < private->n_labels) {
-		private->n_labels = (uint32_t)depth;
-		labels_changed(&entry, private->labels[depth], FR_FRAME());
-	}
-	leave(&entry);
+	USER_EMIT(&entry, counter, &e, FR_FRAME());
+	user_leave(&entry);
 }
 
 FR_EXPORT void flightrec_thread_name(const char *name)

@@ -4,6 +4,9 @@
  * by compare-and-swap alone: no lock, and an entry without waiters is free for anyone. Two waiters that
  * race may take two entries for one lock; the unlocker therefore looks at all of a probe.
  *
+ * Beside each key lies a ring of the last releases. It is never cleared: a waiter reads only what came
+ * after its own mark.
+ *
  * A waiter that never comes back (cancelled, or left by longjmp) keeps its entry until the thread waits
  * again or exits.
  */
@@ -13,97 +16,137 @@
 
 #define N_ENTRIES 2048 /* power of two */
 #define N_PROBES 8
+#define SHARED (1ull << 63) /* tids have 22 bits */
 
-struct entry {
-	uint64_t key;	/* obj << 16 | waiters; user addresses have 47 bits */
-	uint64_t waker; /* tid << 32 | stack of who let go last */
+struct ring {
+	uint32_t n; /* releases so far */
+	struct {
+		uint64_t time_ns; /* 0: being written */
+		uint64_t waker;	  /* SHARED | tid << 32 | stack */
+	} at[WAIT_N_RELEASES];
 };
 
-static struct entry entries[N_ENTRIES];
+/* Apart from the rings, so that a fork has little to clear. */
+static uint64_t keys[N_ENTRIES]; /* obj << 16 | waiters; user addresses have 47 bits */
+static struct ring rings[N_ENTRIES];
 uint32_t wait_n_waiting;
+
+_Static_assert(WAIT_N_PLACES == FR_WAIT_PLACES, "struct fr_thread has room");
 
 static unsigned home_of(uintptr_t obj)
 {
 	return (unsigned)((uint64_t)obj * 0x9e3779b97f4a7c15ull >> 53);
 }
 
-static void drop(struct fr_thread *t)
+static void drop(struct fr_thread *t, enum wait_place place)
 {
-	__atomic_fetch_sub(t->waiting, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(t->waiting[place], 1, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&wait_n_waiting, 1, __ATOMIC_RELAXED);
-	t->waiting = NULL;
+	t->waiting[place] = NULL;
 }
 
 /* Joins the entry if it is this lock's or free. */
-static int join(struct entry *entry, uintptr_t obj)
+static int join(uint64_t *entry, uintptr_t obj)
 {
-	uint64_t key = __atomic_load_n(&entry->key, __ATOMIC_RELAXED);
+	uint64_t key = __atomic_load_n(entry, __ATOMIC_RELAXED);
 
 	do {
 		if (key & 0xffff && key >> 16 != obj)
 			return 0;
 		if ((key & 0xffff) == 0xffff)
 			return 0;
-	} while (!__atomic_compare_exchange_n(&entry->key, &key,
+	} while (!__atomic_compare_exchange_n(entry, &key,
 		(uint64_t)obj << 16 | ((key & 0xffff) + 1), 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	if (!(key & 0xffff))
-		__atomic_store_n(&entry->waker, 0, __ATOMIC_RELAXED);
 	return 1;
 }
 
-void wait_enter(struct fr_thread *t, uintptr_t obj)
+uint32_t wait_enter(struct fr_thread *t, enum wait_place place, uintptr_t obj)
 {
 	unsigned home = home_of(obj), i;
 
-	if (t->waiting)
-		drop(t);
+	if (t->waiting[place])
+		drop(t, place);
 	for (i = 0; i < N_PROBES; i++) {
-		struct entry *entry = &entries[(home + i) % N_ENTRIES];
+		unsigned at = (home + i) % N_ENTRIES;
 
-		if (!join(entry, obj))
+		if (!join(&keys[at], obj))
 			continue;
+		t->waiting[place] = &keys[at];
 		/* Full barrier: registered before we look at the lock again in the real call. */
 		__atomic_fetch_add(&wait_n_waiting, 1, __ATOMIC_SEQ_CST);
-		t->waiting = &entry->key;
-		return;
+		return __atomic_load_n(&rings[at].n, __ATOMIC_RELAXED);
 	}
 	fr_count(waiters_overflow, 1);
+	return 0;
 }
 
-void wait_leave(struct fr_thread *t, uint32_t *tid_out, uint32_t *stack_out)
+/* Reads one release; 0 when it is being overwritten. */
+static int read_release(const struct ring *ring, uint32_t i, struct wait_release *release_out)
 {
-	struct entry *entry = (struct entry *)t->waiting;
-	uint64_t waker;
+	const uint64_t *time = &ring->at[i % WAIT_N_RELEASES].time_ns;
+	/* Acquire, twice: pairs with the releases of leave_word(); the stack is in its table, too. */
+	uint64_t time_ns = __atomic_load_n(time, __ATOMIC_ACQUIRE);
+	uint64_t waker = __atomic_load_n(&ring->at[i % WAIT_N_RELEASES].waker, __ATOMIC_ACQUIRE);
 
-	*tid_out = *stack_out = 0;
-	if (!entry)
-		return;
-	/* Acquire: pairs with the release of wait_release_slow(). */
-	waker = __atomic_load_n(&entry->waker, __ATOMIC_ACQUIRE);
-	drop(t);
-	*tid_out = (uint32_t)(waker >> 32);
-	*stack_out = (uint32_t)waker;
+	if (!time_ns || __atomic_load_n(time, __ATOMIC_RELAXED) != time_ns)
+		return 0;
+	*release_out = (struct wait_release){ .time_ns = time_ns,
+		.tid = (uint32_t)((waker & ~SHARED) >> 32),
+		.stack = (uint32_t)waker,
+		.is_shared = (waker & SHARED) != 0 };
+	return 1;
 }
 
-void wait_release_slow(uintptr_t obj, uintptr_t frame)
+unsigned wait_leave(struct fr_thread *t, enum wait_place place, uint32_t mark,
+	struct wait_release releases_out[WAIT_N_RELEASES])
+{
+	const struct ring *ring;
+	unsigned n_out = 0;
+	uint32_t n, i;
+
+	if (!t->waiting[place])
+		return 0;
+	ring = &rings[t->waiting[place] - keys];
+	n = __atomic_load_n(&ring->n, __ATOMIC_RELAXED);
+	i = n - mark > WAIT_N_RELEASES ? n - WAIT_N_RELEASES : mark;
+	for (; i != n; i++)
+		n_out += (unsigned)read_release(ring, i, &releases_out[n_out]);
+	drop(t, place);
+	return n_out;
+}
+
+static void leave_word(struct ring *ring, uint64_t time_ns, uint64_t waker)
+{
+	uint32_t i = __atomic_fetch_add(&ring->n, 1, __ATOMIC_RELAXED) % WAIT_N_RELEASES;
+
+	__atomic_store_n(&ring->at[i].time_ns, 0, __ATOMIC_RELAXED);
+	/* Release: a reader that sees this word sees the 0 before it. */
+	__atomic_store_n(&ring->at[i].waker, waker, __ATOMIC_RELEASE);
+	/* Release: the stack is in its table, and the word in place, before a waiter reads them. */
+	__atomic_store_n(&ring->at[i].time_ns, time_ns, __ATOMIC_RELEASE);
+}
+
+void wait_release_slow(uintptr_t obj, uintptr_t frame, bool is_shared)
 {
 	struct fr_thread *t = &fr_self;
 	unsigned home = home_of(obj), i;
 	int saved_errno = errno;
-	uint64_t waker = 0;
+	uint64_t waker = 0, time_ns = 0;
 
 	if (!guard_enter(t, frame))
 		return;
 	for (i = 0; i < N_PROBES; i++) {
-		struct entry *entry = &entries[(home + i) % N_ENTRIES];
-		uint64_t key = __atomic_load_n(&entry->key, __ATOMIC_RELAXED);
+		unsigned at = (home + i) % N_ENTRIES;
+		uint64_t key = __atomic_load_n(&keys[at], __ATOMIC_RELAXED);
 
-		if (!(key & 0xffff) || key >> 16 != obj || &entry->key == t->waiting)
+		if (!(key & 0xffff) || key >> 16 != obj || &keys[at] == t->waiting[WAIT_LOCK])
 			continue;
-		if (!waker)
+		if (!waker) {
 			waker = (uint64_t)t->tid << 32 | fr_capture(t, frame, FR_REPEAT_LOCK);
-		/* Release: the stack is in its table before the waiter reads the id. */
-		__atomic_store_n(&entry->waker, waker, __ATOMIC_RELEASE);
+			waker |= is_shared ? SHARED : 0;
+			time_ns = fr_now();
+		}
+		leave_word(&rings[at], time_ns, waker);
 	}
 	guard_leave(t);
 	errno = saved_errno;
@@ -111,6 +154,6 @@ void wait_release_slow(uintptr_t obj, uintptr_t frame)
 
 void wait_reset(void)
 {
-	memset(entries, 0, sizeof(entries));
+	memset(keys, 0, sizeof(keys));
 	wait_n_waiting = 0;
 }

@@ -34,59 +34,105 @@ static struct fr_thread waiter(uint32_t tid)
 
 static void waiter_learns_who_released(void)
 {
+	struct wait_release releases[WAIT_N_RELEASES];
 	struct fr_thread a = waiter(100);
-	uint32_t tid, stack;
+	uint32_t mark = wait_enter(&a, WAIT_LOCK, 0x1000);
+	uint64_t before_ns = fr_now();
 
-	wait_enter(&a, 0x1000);
 	CHECK_INT(wait_n_waiting, 1);
 	fr_self.tid = 42;
 	next_stack = 7;
 	wait_release(0x2000, FR_FRAME()); /* another lock */
 	wait_release(0x1000, FR_FRAME());
-	wait_leave(&a, &tid, &stack);
-	CHECK_INT(tid, 42);
-	CHECK_INT(stack, 7);
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 1);
+	CHECK_INT(releases[0].tid, 42);
+	CHECK_INT(releases[0].stack, 7);
+	CHECK(!releases[0].is_shared);
+	CHECK(releases[0].time_ns >= before_ns && releases[0].time_ns <= fr_now());
+	CHECK_INT(wait_n_waiting, 0);
+}
+
+static void releases_come_in_order(void)
+{
+	struct wait_release releases[WAIT_N_RELEASES];
+	struct fr_thread a = waiter(100);
+	uint32_t mark, i, n;
+
+	/* What came before the wait is not of it, though its entry is the same. */
+	for (n = 1; n < 3 * WAIT_N_RELEASES; n++) {
+		mark = wait_enter(&a, WAIT_LOCK, 0x1000);
+		for (i = 0; i < n; i++) {
+			fr_self.tid = 200 + i;
+			next_stack = n;
+			wait_release_shared(0x1000, FR_FRAME());
+		}
+		CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases),
+			n < WAIT_N_RELEASES ? n : WAIT_N_RELEASES);
+		for (i = 0; i < n && i < WAIT_N_RELEASES; i++) {
+			CHECK_INT(releases[i].tid,
+				200 + i + (n > WAIT_N_RELEASES ? n - WAIT_N_RELEASES : 0));
+			CHECK_INT(releases[i].stack, n);
+			CHECK(releases[i].is_shared);
+			CHECK(i == 0 || releases[i].time_ns >= releases[i - 1].time_ns);
+		}
+	}
+}
+
+static void two_places_are_apart(void)
+{
+	struct wait_release releases[WAIT_N_RELEASES];
+	struct fr_thread a = waiter(100);
+	uint32_t cond = wait_enter(&a, WAIT_LOCK, 0x1000);
+	uint32_t mutex = wait_enter(&a, WAIT_MUTEX, 0x3000);
+
+	CHECK_INT(wait_n_waiting, 2);
+	fr_self.tid = 5;
+	wait_release(0x3000, FR_FRAME());
+	wait_release(0x3000, FR_FRAME());
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, cond, releases), 0);
+	CHECK_INT(wait_leave(&a, WAIT_MUTEX, mutex, releases), 2);
 	CHECK_INT(wait_n_waiting, 0);
 }
 
 static void nobody_released(void)
 {
+	struct wait_release releases[WAIT_N_RELEASES];
 	struct fr_thread a = waiter(100);
-	uint32_t tid, stack;
+	uint32_t mark = wait_enter(&a, WAIT_LOCK, 0x1000); /* an entry used before */
 
-	wait_enter(&a, 0x1000); /* the entry of the case before, used again */
-	wait_leave(&a, &tid, &stack);
-	CHECK_INT(tid, 0);
-	CHECK_INT(stack, 0);
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 0);
+	CHECK_INT(
+		wait_leave(&a, WAIT_LOCK, mark, releases), 0); /* a second time: nothing to leave */
 }
 
 static void a_lost_waiter_is_dropped_at_the_next_wait(void)
 {
+	struct wait_release releases[WAIT_N_RELEASES];
 	struct fr_thread a = waiter(100);
-	uint32_t tid, stack;
+	uint32_t mark;
 
-	wait_enter(&a, 0x1000); /* cancelled: never leaves */
-	wait_enter(&a, 0x3000);
+	wait_enter(&a, WAIT_LOCK, 0x1000); /* cancelled: never leaves */
+	mark = wait_enter(&a, WAIT_LOCK, 0x3000);
 	CHECK_INT(wait_n_waiting, 1);
-	wait_leave(&a, &tid, &stack);
+	wait_leave(&a, WAIT_LOCK, mark, releases);
 	CHECK_INT(wait_n_waiting, 0);
 }
 
 static void a_full_table_is_counted(void)
 {
+	struct wait_release releases[WAIT_N_RELEASES];
 	static struct fr_thread many[4000];
-	uint32_t tid, stack;
 	unsigned i, n = 0;
 
 	for (i = 0; i < 4000; i++) {
 		many[i] = waiter(i + 1);
-		wait_enter(&many[i], 0x10000 + i * 64);
-		n += many[i].waiting != NULL;
+		wait_enter(&many[i], WAIT_LOCK, 0x10000 + i * 64);
+		n += many[i].waiting[WAIT_LOCK] != NULL;
 	}
 	CHECK(n > 1500 && n <= 2048);
 	CHECK_INT(fr_blackbox->counters.waiters_overflow, 4000 - n);
 	for (i = 0; i < 4000; i++)
-		wait_leave(&many[i], &tid, &stack);
+		wait_leave(&many[i], WAIT_LOCK, 0, releases);
 	CHECK_INT(wait_n_waiting, 0);
 }
 
@@ -97,19 +143,20 @@ static uint32_t holder;
 static void *contend(void *arg)
 {
 	uintptr_t n_wrong = 0, n_told = 0;
-	uint32_t me = (uint32_t)(uintptr_t)arg, tid, stack;
-	unsigned i;
+	struct wait_release releases[WAIT_N_RELEASES];
+	uint32_t me = (uint32_t)(uintptr_t)arg, mark;
+	unsigned i, n;
 
 	fr_self = waiter(me);
 	for (i = 0; i < 20000; i++) {
 		if (pthread_mutex_trylock(&lock) != 0) {
-			wait_enter(&fr_self, (uintptr_t)&lock);
+			mark = wait_enter(&fr_self, WAIT_LOCK, (uintptr_t)&lock);
 			pthread_mutex_lock(&lock);
-			wait_leave(&fr_self, &tid, &stack);
+			n = wait_leave(&fr_self, WAIT_LOCK, mark, releases);
 			/* Either nobody was heard, or the one who held it last. */
-			if (tid && tid != holder)
+			if (n && releases[n - 1].tid != holder)
 				n_wrong++;
-			n_told += tid != 0;
+			n_told += n != 0;
 		}
 		holder = me;
 		wait_release((uintptr_t)&lock, FR_FRAME());
@@ -138,6 +185,8 @@ int main(void)
 {
 	fr_self = waiter(1);
 	CASE(waiter_learns_who_released, "a waiter learns who released, and from where");
+	CASE(releases_come_in_order, "the last releases of a wait come in order, no others");
+	CASE(two_places_are_apart, "a condition and its mutex are heard apart");
 	CASE(nobody_released, "nobody is made up");
 	CASE(a_lost_waiter_is_dropped_at_the_next_wait,
 		"a waiter that never came back leaves no entry behind");
