@@ -7,7 +7,7 @@ import signal
 import time
 
 from lib import Folder, Recorder, check, check_near, done, wait_for
-from pprof_lib import B, SNAPSHOTS, TEXT, Target, check_error, check_reply, pprof, read_dump
+from pprof_lib import B, SNAPSHOTS, TEXT, Target, check_error, check_reply, pprof, read_dump, sums
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSEGV": signal.SIGSEGV}
 
@@ -104,15 +104,7 @@ def check_processes(folder):
             pid = pids[worker]
             profile = t.profile("heap", query=f"?pid={pid}")
             want = int(worker) * 300 * 20000
-            found = sum(
-                s.value[3]
-                for s in profile.sample
-                if any(
-                    profile.text(profile.function[line.function_id - 1].name) == "known_worker_leak"
-                    for x in s.location_id
-                    for line in profile.location[x - 1].line
-                )
-            )
+            found = sums(profile, 3).get("known_worker_leak", 0)
             check(found == want, f"worker {worker}: {found:,} bytes of {want:,}")
             labels = {profile.text(x.key) for s in profile.sample for x in s.label}
             check("pid" not in labels, f"one process needs no label: {labels}")

@@ -115,6 +115,25 @@ class Target:
 GO_SKIPS = frozenset({"sample-double", "sample-empty", "sample-zero", "has-functions"})
 
 
+def names_of(profile, sample):
+    """[[functions] of each frame], leaf first; inlined functions before those they are in."""
+    frames = []
+    for location in sample.location_id:
+        lines = profile.location[location - 1].line
+        frames.append([profile.text(profile.function[x.function_id - 1].name) for x in lines])
+    return frames
+
+
+def sums(profile, index, *, flat=False):
+    """{function: sum of one value} over the samples in which it is: anywhere, or (flat) at the leaf."""
+    totals = {}
+    for sample in profile.sample:
+        frames = names_of(profile, sample)[: 1 if flat else None]
+        for name in {name for frame in frames for name in (frame[:1] if flat else frame)}:
+            totals[name] = totals.get(name, 0) + sample.value[index]
+    return totals
+
+
 def read_text(data, name):
     try:
         return legacy.read(data, name)
