@@ -23,7 +23,7 @@ class Builder:
         types, period_type, default = rules.KINDS.get(kind, ([(kind, "count")], (kind, "count"), ""))
         self.p.sample_type = [proto.ValueType(self.s(a), self.s(b)) for a, b in types]
         self.p.period_type = proto.ValueType(*map(self.s, period_type))
-        self.p.period = {"cpu": 10**7, "heap": 524288, "allocs": 524288}.get(kind, 1)
+        self.p.period = 10**7 if kind == "cpu" else 524288 if kind in rules.HEAPS else 1
         self.p.default_sample_type = self.s(default)
         self.p.time_nanos = int(time.time() * 1e9)
         self.p.duration_nanos = 10**9 if kind == "cpu" or is_delta else 0
@@ -56,15 +56,13 @@ class Builder:
         kind = self.kind
         values = {
             "cpu": [3, 3 * 10**7],
-            "heap": [10, 1000, 4, 400],
-            "allocs": [10, 1000, 4, 400],
-            "block": [2, 5000],
-            "mutex": [2, 5000],
+            **dict.fromkeys(rules.HEAPS, [10, 1000, 4, 400]),
+            **dict.fromkeys(("block", "mutex", "sync", "syscall", "net"), [2, 5000]),
         }.get(kind, [2])
         labels = []
         if kind in rules.LABELLED:
             labels = [proto.Label(self.s("handler"), self.s(label))]
-        elif kind in ("heap", "allocs"):
+        elif kind in rules.HEAPS:
             labels = [proto.Label(key=self.s("bytes"), num=100)]
         self.p.sample.append(proto.Sample(locations, values, labels))
 

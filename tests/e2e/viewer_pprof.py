@@ -1,11 +1,18 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT
 """Derived profiles, as Go's own pprof reads them."""
+import os
 import re
 import shutil
 import sys
+from pathlib import Path
 
 from viewer_lib import BIN, STORY, Workspace, check, done
+
+sys.path.insert(0, str(Path(os.environ["SOURCE_DIR"]) / "tests/lib"))
+from pprof import rules  # noqa: E402
+
+STORY_TIME = 1700000000  # its wall clock
 
 
 def profile(space, trace, kind):
@@ -14,6 +21,9 @@ def profile(space, trace, kind):
     check(result.returncode == 0 and not result.stderr, f"pprof --type={kind}: {result.stderr}")
     habit = space.view(f"-pprof={kind}", trace)
     check(habit.stdout == path.read_bytes(), f"-pprof={kind} gives the same bytes")
+    context = rules.Context(kind, since=STORY_TIME, until=STORY_TIME + 60)
+    verdict = rules.judge(habit.stdout, context)
+    check(not verdict.faults, f"{kind} keeps the rules: {verdict}")
     return path
 
 

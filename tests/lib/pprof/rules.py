@@ -27,7 +27,14 @@ KINDS = {
     "allocs": (HEAP_TYPES, ("space", "bytes"), "alloc_space"),
     "block": (WAIT_TYPES, ("contentions", "count"), ""),
     "mutex": (WAIT_TYPES, ("contentions", "count"), ""),
+    # Derived from a trace.
+    "sync": (WAIT_TYPES, ("trace", "count"), ""),
+    "syscall": (WAIT_TYPES, ("trace", "count"), ""),
+    "net": (WAIT_TYPES, ("trace", "count"), ""),
+    "alloc": (HEAP_TYPES, ("space", "bytes"), ""),
 }
+HEAPS = ("heap", "allocs", "alloc")
+DERIVED = ("sync", "syscall", "net", "alloc")  # of a window: what lives may be older than it
 # Kinds whose samples carry the labels of their threads.
 LABELLED = ("cpu", "goroutine", "thread")
 
@@ -168,7 +175,7 @@ class _Judge:
         kind = p.period_type or proto.ValueType()
         got = (self.text(kind.type, "period type"), self.text(kind.unit, "period unit"))
         self.must(got == period_type, "period-type", f"{got}, not {period_type}")
-        period = {"cpu": 10**9 // c.hz, "heap": c.rate, "allocs": c.rate}.get(c.kind, 1)
+        period = 10**9 // c.hz if c.kind == "cpu" else c.rate if c.kind in HEAPS else 1
         self.must(p.period == period, "period", f"{p.period}, not {period}")
         got = self.text(p.default_sample_type, "default type")
         self.must(got == default, "default-type", f"{got!r}, not {default!r}")
@@ -181,7 +188,7 @@ class _Judge:
         p, c = self.p, self.c
         at, now = p.time_nanos / 1e9, time.time()
         since, until = c.since or now - 3600, c.until or now + 60
-        is_good = since - 0.05 <= at <= until + 0.05
+        is_good = since - 0.05 <= at <= until + 0.05 or at == 0 and c.kind in DERIVED
         self.must(is_good, "time", f"{at:.3f} is not from {since:.3f} to {until:.3f}")
         seconds = p.duration_nanos / 1e9
         if c.kind == "cpu" or c.is_delta:
@@ -307,7 +314,7 @@ class _Judge:
         keys = [key for key, _ in labels]
         self.must(len(keys) == len(set(keys)), "label-double", f"{where}: {keys}")
         if self.c.kind not in LABELLED:
-            allowed = SHARED_LABELS | ({"bytes"} if self.c.kind in ("heap", "allocs") else set())
+            allowed = SHARED_LABELS | ({"bytes"} if self.c.kind in HEAPS else set())
             self.must(set(keys) <= allowed, "label-kind", f"{where}: {keys}")
         else:
             numbers = [key for key, value in labels if isinstance(value, int)]
@@ -320,11 +327,11 @@ class _Judge:
         if self.c.kind == "cpu" and len(v) == 2:
             is_good = v[1] == v[0] * self.p.period
             self.must(is_good, "cpu-value", f"{where}: {v[0]} x {self.p.period} is not {v[1]}")
-        if self.c.kind not in ("heap", "allocs") or len(v) != 4:
+        if self.c.kind not in HEAPS or len(v) != 4:
             return
         for objects, size in (v[:2], v[2:]):
             self.must((objects == 0) == (size == 0), "heap-pair", f"{where}: {v}")
-        if not self.c.is_delta:
+        if not self.c.is_delta and self.c.kind not in DERIVED:
             self.must(v[2] <= v[0] and v[3] <= v[1], "heap-inuse", f"{where}: {v}")
         size = labels.get("bytes", 0)
         # Scaled values are cut to integers: a relative error of 1 / objects.
