@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
-from lib import Folder, Recorder, check, done, wait_for  # noqa: E402
+from lib import Folder, Recorder, check, done  # noqa: E402
 from pprof_lib import B, SNAPSHOTS, rules  # noqa: E402
 
 BUSY = (429, 503)  # "one at a time", and "too many connections"
@@ -68,7 +68,11 @@ class Storm:
 
     def judge(self, path, data):
         name = path.removeprefix(f"{B}/")
-        if not path.startswith(B) or "debug" in name or name.startswith(("trace", "symbol", "cmdline")):
+        if (
+            not path.startswith(B)
+            or "debug" in name
+            or name.startswith(("trace", "symbol", "cmdline"))
+        ):
             return ""
         if not name or data[:2] != b"\x1f\x8b":
             return "" if not name else "not gzip"
@@ -101,7 +105,9 @@ class Storm:
         while time.monotonic() < self.end:
             endpoint = dice.choices(ENDPOINTS, WEIGHTS)[0]
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                connection = connection or http.client.HTTPConnection(
+                    "127.0.0.1", self.port, timeout=60
+                )
                 if dice.random() < 0.03:  # a client that does not wait for its answer
                     connection.request("GET", f"{B}/heap?seconds=5")
                     self.n_left += 1
@@ -150,7 +156,11 @@ def measure(pid):
 
 def rounds_of(text):
     match = re.search(r"rounds=(\d+) wrong=(\d+)", text)
-    return (int(match[1]), int(match[2])) if check(match, f"the program tells: {text[-300:]}") else (0, 1)
+    return (
+        (int(match[1]), int(match[2]))
+        if check(match, f"the program tells: {text[-300:]}")
+        else (0, 1)
+    )
 
 
 def bare_rate(program, seconds):
@@ -166,8 +176,10 @@ def compare(early, late):
     """File descriptors and memory that were there after warming up, and are at the end."""
     for name, (n_fds, rss, n_threads) in late.items():
         before = early.get(name)
-        print(f"  {name:<16} fds {before and before[0]} -> {n_fds}, RSS {before and before[1]} -> {rss} kB,"
-              f" threads {before and before[2]} -> {n_threads}")
+        print(
+            f"  {name:<16} fds {before and before[0]} -> {n_fds}, RSS {before and before[1]} -> {rss} kB,"
+            f" threads {before and before[2]} -> {n_threads}"
+        )
         if before:
             check(n_fds <= before[0] + 2, f"{name}: {before[0]} fds became {n_fds}")
             is_good = rss <= before[1] * 1.25 + 16384
@@ -186,7 +198,8 @@ def run(options, folder):
         sizes = {}
         for storm, mark in ((half, "early"), (full, "late")):
             threads = [
-                threading.Thread(target=storm.client, args=(f"{mark}{i}",)) for i in range(options.clients)
+                threading.Thread(target=storm.client, args=(f"{mark}{i}",))
+                for i in range(options.clients)
             ]
             for thread in threads:
                 thread.start()
@@ -216,12 +229,16 @@ def report(storm, options):
     for (method, path, status), n in storm.counts.items():
         by_status[status] += n
         answered[method, path] += n if status not in BUSY else 0
-    print(f"{total} answers to {options.clients} clients, {dict(sorted(by_status.items()))},"
-          f" {storm.n_closed} connections closed unanswered")
+    print(
+        f"{total} answers to {options.clients} clients, {dict(sorted(by_status.items()))},"
+        f" {storm.n_closed} connections closed unanswered"
+    )
     slowest = sorted(storm.slowest.items(), key=lambda x: -x[1])[:6]
     print("slowest: " + ", ".join(f"{path} {seconds:.1f} s" for path, seconds in slowest))
     for _, method, path, _, _ in ENDPOINTS:
-        check(answered[method, path] or options.seconds < 60, f"{method} {path} was answered at all")
+        check(
+            answered[method, path] or options.seconds < 60, f"{method} {path} was answered at all"
+        )
     check(total > options.clients, f"{total} answers")
 
 
@@ -232,7 +249,6 @@ def main():
     options = parser.parse_args()
     with Folder() as folder:
         run(options, folder)
-    check(wait_for(lambda: True, 1), "over")
     done()
 
 

@@ -7,11 +7,10 @@ import re
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 from pprof_lib import (
     B, HTML, OCTETS, SNAPSHOTS, TEXT, Background, Proxy, check, check_error, check_reply, pprof,
-    read_dump, read_text, rules, run_pprof,
+    read_dump, read_text, run_pprof,
 )  # fmt: skip
 
 NOT_POSITIVE = 'invalid value for "seconds" - must be a positive integer'
@@ -20,7 +19,9 @@ IN_USE = "Could not enable CPU profiling: cpu profiling already in use"
 
 def curl(*argv, timeout=60):
     """(exit code, stdout) of curl."""
-    result = subprocess.run(["curl", "-s", *argv], capture_output=True, timeout=timeout, check=False)
+    result = subprocess.run(
+        ["curl", "-s", *argv], capture_output=True, timeout=timeout, check=False
+    )
     return result.returncode, result.stdout
 
 
@@ -54,9 +55,7 @@ def check_2(t, _folder):
 
 def index_counts(t):
     """{name: count} of the index page."""
-    rows = re.findall(
-        r"<td>(\d+)</td>\s*<td><a href=['\"]?([^'\" >]+)\?debug=1", t.get("").text()
-    )
+    rows = re.findall(r"<td>(\d+)</td>\s*<td><a href=['\"]?([^'\" >]+)\?debug=1", t.get("").text())
     return {name.replace("%2F", "/"): int(count) for count, name in rows}
 
 
@@ -184,7 +183,9 @@ def check_15(t, folder):
         if name not in ("heap", "goroutine"):
             continue
         answer = t.get(f"{name}?seconds=2")
-        check_reply(answer, 200, OCTETS, f'attachment; filename="{name}-delta"', what=f"{name} delta")
+        check_reply(
+            answer, 200, OCTETS, f'attachment; filename="{name}-delta"', what=f"{name} delta"
+        )
         check(1.9 <= answer.seconds < 6, f"took {answer.seconds:.2f} s")
         profile = t.judge(
             answer.body, name, is_delta=True, since=answer.until - 3, until=answer.until, seconds=2
@@ -308,7 +309,10 @@ def compare_totals(t, name, path, binary, folder):
     for kind, value in want.items():
         got = text.get(kind)
         slack = max(abs(value) * 0.05, 3)
-        check(got is not None and abs(got - value) <= slack, f"{name} {kind}: text {got}, else {value}")
+        check(
+            got is not None and abs(got - value) <= slack,
+            f"{name} {kind}: text {got}, else {value}",
+        )
 
 
 def check_23(t, folder):
@@ -320,7 +324,10 @@ def check_23(t, folder):
     check(total, f"a total: {base[:300]}")
     match = re.search(r"Showing nodes accounting for (-?[0-9.]+)(\w*)", out)
     check(match, f"a diff: {out[:300]}")
-    check(size_of(match[1], match[2]) <= 0.5 * size_of(*split_size(total[1])), f"near zero: {out[:400]}")
+    check(
+        size_of(match[1], match[2]) <= 0.5 * size_of(*split_size(total[1])),
+        f"near zero: {out[:400]}",
+    )
 
 
 def split_size(text):

@@ -14,6 +14,7 @@ import sys
 import threading
 
 from lib import Folder, Recorder, check, done, wait_for
+
 from pprof_lib import (
     B, OCTETS, SNAPSHOTS, TEXT, Background, Proxy, Target, check_reply, pprof, read_dump, read_text,
     run_pprof,
@@ -134,7 +135,9 @@ def check_google(folder, t):
     ):
         path = folder.path / f"google-{name}.txt"
         path.write_bytes(t.get(f"{name}?debug=1").body)
-        code, out, err = run_pprof("--text", *argv, t.path, path, tool="google-pprof", cwd=folder.path)
+        code, out, err = run_pprof(
+            "--text", *argv, t.path, path, tool="google-pprof", cwd=folder.path
+        )
         check(code == 0, f"google-pprof {name} {argv}: {err[-300:]}")
         check(want in out, f"google-pprof {name} {argv}: {out[:600]}")
         match = re.search(r"Total: ([0-9.]+) (MB|objects)", out)
@@ -149,7 +152,9 @@ def check_index_counts(t):
     counts = pprof_checks.index_counts(t)
     heap = t.text("heap")
     check(counts["heap"] == counts["allocs"], f"heap {counts['heap']}, allocs {counts['allocs']}")
-    check(abs(counts["heap"] - len(heap.records)) <= 3, f"heap {counts['heap']}: {len(heap.records)}")
+    check(
+        abs(counts["heap"] - len(heap.records)) <= 3, f"heap {counts['heap']}: {len(heap.records)}"
+    )
     for name in ("block", "mutex"):
         n = len(t.text(name).records)
         check(counts[name] == n, f"{name}: {counts[name]} on the page, {n} in the text")

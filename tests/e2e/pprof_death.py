@@ -58,7 +58,9 @@ def check_death(folder, name):
         out = pprof("-top", "-alloc_space", f"{t.url}/heap", cwd=folder.path)
         check("known_leak" in out, f"{name}: names after the death: {out}")
         text = t.text("goroutine")
-        check(text.header[0] == before_threads, f"{name}: {text.header} threads of {before_threads}")
+        check(
+            text.header[0] == before_threads, f"{name}: {text.header} threads of {before_threads}"
+        )
         answer = t.get("goroutine?debug=2")
         check_reply(answer, 200, TEXT, None, what=f"{name}: goroutine?debug=2")
         _, blocks = read_dump(answer.body)
@@ -67,8 +69,10 @@ def check_death(folder, name):
         states = {x.state for x in sleepers}
         check(all(x.startswith("sync.Cond.Wait") for x in states), f"{name}: {states}")
         answer = t.get("profile?seconds=1")
-        check(answer.status in (500, 503, 404) and answer.seconds < 1, f"{name}: no CPU profile of the dead: "
-              f"{answer.status} after {answer.seconds:.1f} s")
+        check(
+            answer.status in (500, 503, 404) and answer.seconds < 1,
+            f"{name}: no CPU profile of the dead: " f"{answer.status} after {answer.seconds:.1f} s",
+        )
         check(answer.headers.get("x-go-pprof") == "1", f"{name}: in pprof's form: {answer.headers}")
         for path in ("", "cmdline", "symbol"):
             check(t.get(path).status == 200, f"{name}: {path or 'index'} after the death")
@@ -126,7 +130,10 @@ def check_processes(folder):
         os.kill(pids["3"], signal.SIGKILL)
         time.sleep(0.5)
         profile = t.profile("heap", query=f"?pid={pids['3']}")
-        check(profile and heap_total(profile, 3) >= 900 * 20000, "a worker that died keeps its profile")
+        check(
+            profile and heap_total(profile, 3) >= 900 * 20000,
+            "a worker that died keeps its profile",
+        )
         check(recorder.stop() == 0, "the program ends well")
 
 
@@ -142,7 +149,9 @@ def together(t, pids, folder):
     for worker in "123":
         # A child has also what its parent had before the fork.
         check_near(by_pid.get(pids[worker], 0), int(worker) * 6000000, 0.5, f"heap of {worker}")
-    out = pprof("-top", "-inuse_space", f"-tagfocus=pid={pids['2']}", f"{t.url}/heap", cwd=folder.path)
+    out = pprof(
+        "-top", "-inuse_space", f"-tagfocus=pid={pids['2']}", f"{t.url}/heap", cwd=folder.path
+    )
     check("known_worker_leak" in out, f"-tagfocus: {out}")
     total = t.text("goroutine").header[0]
     check(total == 1 + 2 + 3 + 4, f"threads of all: {total}")

@@ -71,7 +71,9 @@ def check_heap(folder, _options):
         by_type = [sums(profile, i) for i in range(4)]
         for row in known.rows():
             name = row["function"]
-            for i, kind in enumerate(("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")):
+            for i, kind in enumerate(
+                ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+            ):
                 got, want = by_type[i].get(name, 0), int(row[kind])
                 size = int(row["alloc_space"]) / int(row["alloc_objects"])
                 # So many samples are expected; ten percent, or what chance does to fewer of them.
@@ -85,7 +87,9 @@ def check_heap(folder, _options):
         freed = [s for s in profile.sample if "site_gone" in str(names_of(profile, s))]
         check(freed and not any(s.value[3] for s in freed), "what is freed is not in use")
         allocs = t.profile("allocs")
-        check([s.value for s in allocs.sample] == [s.value for s in profile.sample], "allocs is heap")
+        check(
+            [s.value for s in allocs.sample] == [s.value for s in profile.sample], "allocs is heap"
+        )
 
 
 def check_waits(folder, _options):
@@ -96,7 +100,9 @@ def check_waits(folder, _options):
             name, what = row["function"], f"{row['profile']}, {row['function']}"
             check(counts.get(name) == int(row["n"]), f"{what}: {counts.get(name)} of {row['n']}")
             check_near(times.get(name, 0), int(row["ns"]), 0.05, f"{what}: ns")
-            print(f"{what}: {counts.get(name)} of {row['n']}, {times.get(name, 0):,} ns of {row['ns']}")
+            print(
+                f"{what}: {counts.get(name)} of {row['n']}, {times.get(name, 0):,} ns of {row['ns']}"
+            )
 
 
 def check_threads(folder, _options):
@@ -118,7 +124,9 @@ def check_threads(folder, _options):
             for block in mine:
                 ok = re.match(rf"({states})(,|$)", block.state)
                 check(ok, f"{name}: state {block.state!r}, not {states}")
-                check(block.created_by == row["creator"], f"{name}: created by {block.created_by!r}")
+                check(
+                    block.created_by == row["creator"], f"{name}: created by {block.created_by!r}"
+                )
             in_text = [x for x in text.records if any(f[1] == name for f in x.frames)]
             check(sum(x.numbers[0] for x in in_text) == n, f"{name}: in debug=1")
             want = n or 10

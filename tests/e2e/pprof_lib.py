@@ -25,7 +25,14 @@ OCTETS = "application/octet-stream"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 # What every answer may carry besides the headers that the contract names.
-FREE_HEADERS = {"date", "connection", "content-length", "transfer-encoding", "content-type", "keep-alive"}
+FREE_HEADERS = {
+    "date",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "content-type",
+    "keep-alive",
+}
 
 
 @dataclass
@@ -152,7 +159,10 @@ def read_dump(data):
 
 def check_reply(answer, status, content_type, disposition, *, what, error=False, extra=()):
     """Status and every header of an answer, by row of the contract's table 1.2."""
-    check(answer.status == status, f"{what}: status {answer.status}, not {status}: {answer.text()[:200]}")
+    check(
+        answer.status == status,
+        f"{what}: status {answer.status}, not {status}: {answer.text()[:200]}",
+    )
     headers = dict(answer.headers)
     got = headers.get("content-type")
     check(got == content_type, f"{what}: Content-Type {got}, not {content_type}")
@@ -189,7 +199,11 @@ def run_pprof(*argv, tool="go", cwd="/tmp", timeout=120, env=None, home=None):
         env=environment,
         check=False,
     )
-    return result.returncode, result.stdout.decode("utf-8", "replace"), result.stderr.decode("utf-8", "replace")
+    return (
+        result.returncode,
+        result.stdout.decode("utf-8", "replace"),
+        result.stderr.decode("utf-8", "replace"),
+    )
 
 
 def pprof(*argv, **more):
@@ -218,7 +232,12 @@ class Proxy:
                 proxy.seen.append((self.command, self.path, body, reply.status))
                 self.send_response(reply.status)
                 for name, value in reply.getheaders():
-                    if name.lower() not in ("transfer-encoding", "content-length", "date", "connection"):
+                    if name.lower() not in (
+                        "transfer-encoding",
+                        "content-length",
+                        "date",
+                        "connection",
+                    ):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()

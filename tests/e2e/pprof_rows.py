@@ -3,11 +3,11 @@
 request, deltas, the two text forms. Runs on any Target; `is_go` marks where Go 1.19 is older.
 """
 import re
+import subprocess
 import time
 
 from pprof_lib import (
-    B, HTML, OCTETS, SNAPSHOTS, TEXT, Background, check, check_error, check_reply, legacy, read_dump,
-    rules,
+    B, HTML, OCTETS, SNAPSHOTS, TEXT, Background, check, check_error, check_reply, read_dump, rules,
 )  # fmt: skip
 from pprof_checks import NOT_POSITIVE
 
@@ -26,19 +26,33 @@ def headers(t):
             answer = t.get(f"{name}?debug={debug}")
             check_reply(answer, 200, TEXT, None, what=f"{name}?debug={debug}")
     answer = t.get("trace?seconds=0.2")
-    disposition = 'attachment; filename="trace"' if t.is_go else answer.headers.get("content-disposition")
+    disposition = (
+        'attachment; filename="trace"' if t.is_go else answer.headers.get("content-disposition")
+    )
     check_reply(answer, 200, OCTETS, disposition, what="trace")
     check_error(t, f"{B}/nosuch", 404, "Unknown profile")
     answer = t.request("/debug//pprof/heap")
     check(answer.status in (301, 307), f"//: {answer.status}")
-    check(answer.headers.get("location") == f"{B}/heap", f"// goes to {answer.headers.get('location')}")
+    check(
+        answer.headers.get("location") == f"{B}/heap",
+        f"// goes to {answer.headers.get('location')}",
+    )
 
 
 def order(t):
     """1.5 and 2: which of several faults is answered."""
-    for path in ("nosuch?seconds=1", "nosuch?seconds=x", "nosuch?debug=1", "nosuch?seconds=1&debug=1"):
+    for path in (
+        "nosuch?seconds=1",
+        "nosuch?seconds=x",
+        "nosuch?debug=1",
+        "nosuch?seconds=1&debug=1",
+    ):
         check_error(t, f"{B}/{path}", 404, "Unknown profile")
-    for path in (f"{t.custom}?seconds=0", f"{t.custom}?seconds=x&debug=1", "heap?seconds=0&debug=1"):
+    for path in (
+        f"{t.custom}?seconds=0",
+        f"{t.custom}?seconds=x&debug=1",
+        "heap?seconds=0&debug=1",
+    ):
         check_error(t, f"{B}/{path}", 400, NOT_POSITIVE)
     for path in (f"{t.custom}?seconds=1", f"{t.custom}?seconds=1&debug=1"):
         check_error(t, f"{B}/{path}", 400, NO_DELTA)
@@ -51,7 +65,16 @@ def order(t):
 
 def parameters(t):
     """1.5: what is ignored, and what bad numbers mean."""
-    for query in ("?seconds=", "?gc=1", "?gc=x", "?debug=0", "?debug=x", "?debug=", "?debug=1.5", "?x=y"):
+    for query in (
+        "?seconds=",
+        "?gc=1",
+        "?gc=x",
+        "?debug=0",
+        "?debug=x",
+        "?debug=",
+        "?debug=1.5",
+        "?x=y",
+    ):
         for name in ("heap", "allocs", "goroutine"):
             t.profile(name, query=query)
     if not t.is_go:
@@ -82,7 +105,9 @@ def deltas(t):
         if t.is_go and plain == "allocs":
             continue  # 1.19 loses the default sample type
         t.judge(answer.body, kind, is_delta=kind != "cpu", **window)
-    check(time.monotonic() - began < 8, f"side by side: {time.monotonic() - began:.1f} s for 2 s each")
+    check(
+        time.monotonic() - began < 8, f"side by side: {time.monotonic() - began:.1f} s for 2 s each"
+    )
 
 
 def delta_of_quiet(t):
@@ -94,8 +119,6 @@ def delta_of_quiet(t):
 
 def disconnect(t):
     """2: a client that leaves frees what its request held."""
-    import subprocess
-
     for _ in range(3):
         argv = ["curl", "-s", "-m", "0.5", f"{t.url}/heap?seconds=30"]
         code = subprocess.run(argv, capture_output=True, check=False).returncode
@@ -214,6 +237,3 @@ def run_all(t):
         began = time.monotonic()
         function(t)
         print(f"{function.__name__}: {time.monotonic() - began:.1f} s", flush=True)
-
-
-__all__ = ["run_all", "legacy"]

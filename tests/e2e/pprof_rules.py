@@ -20,7 +20,9 @@ class Builder:
     def __init__(self, kind, is_delta=False):
         self.p = proto.Profile(string_table=[b""])
         self.kind, self.is_delta = kind, is_delta
-        types, period_type, default = rules.KINDS.get(kind, ([(kind, "count")], (kind, "count"), ""))
+        types, period_type, default = rules.KINDS.get(
+            kind, ([(kind, "count")], (kind, "count"), "")
+        )
         self.p.sample_type = [proto.ValueType(self.s(a), self.s(b)) for a, b in types]
         self.p.period_type = proto.ValueType(*map(self.s, period_type))
         self.p.period = 10**7 if kind == "cpu" else 524288 if kind in rules.HEAPS else 1

@@ -43,8 +43,21 @@ class Redis:
         self.argv = [self.program, "--port", self.port, "--save", "", "--appendonly", "no"]
 
     def load(self):
-        argv = ["redis-benchmark", "-p", str(self.port), "-q", "-n", "200000", "-r", "50000", "-d", "400"]
-        subprocess.run([*argv, "-t", "set,get,lpush"], stdout=subprocess.DEVNULL, check=True, timeout=120)
+        argv = [
+            "redis-benchmark",
+            "-p",
+            str(self.port),
+            "-q",
+            "-n",
+            "200000",
+            "-r",
+            "50000",
+            "-d",
+            "400",
+        ]
+        subprocess.run(
+            [*argv, "-t", "set,get,lpush"], stdout=subprocess.DEVNULL, check=True, timeout=120
+        )
 
 
 class Memcached:
@@ -73,7 +86,16 @@ class Buggycache:
         self.argv = [self.program, "--port", self.port]
 
     def load(self):
-        argv = [SOURCE / "examples/load", self.port, "--rounds", 100000, "--seconds", 4, "--pause", 0]
+        argv = [
+            SOURCE / "examples/load",
+            self.port,
+            "--rounds",
+            100000,
+            "--seconds",
+            4,
+            "--pause",
+            0,
+        ]
         subprocess.run([sys.executable, "-B", *map(str, argv)], check=True, timeout=60)
 
 
@@ -134,7 +156,10 @@ def check_differences(first, second, folder):
             check(code == 0 and "Type:" in out, f"{name} {flag}: {err[-300:]}")
         code, out, err = run_pprof("-top", "-base", path, path, cwd=folder)
         match = re.search(r"accounting for (-?\d\S*)", out)
-        check(code == 0 and match and re.match(r"0\D*,?$", match[1]), f"{name} minus itself: {out[:300]}")
+        check(
+            code == 0 and match and re.match(r"0\D*,?$", match[1]),
+            f"{name} minus itself: {out[:300]}",
+        )
 
 
 def check_leak(program, first, second, folder):
@@ -152,12 +177,22 @@ def check_web(files, folder):
     for name in ("cpu", "heap", "goroutine"):
         port = free_port()
         argv = ["go", "tool", "pprof", "-no_browser", f"-http=127.0.0.1:{port}", files[name]]
-        server = subprocess.Popen(argv, stderr=subprocess.DEVNULL, env={
-            "HOME": str(folder), "PATH": "/usr/bin:/bin", "PPROF_TMPDIR": str(folder)})
+        server = subprocess.Popen(
+            argv,
+            stderr=subprocess.DEVNULL,
+            env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PPROF_TMPDIR": str(folder)},
+        )
         try:
             check(wait_for(lambda: is_listening(port), 30), f"{name}: -http listens")
-            for page, want in (("flamegraph", "flamegraph"), ("top", "top"), ("source", ""), ("", "svg")):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/ui/{page}", timeout=30) as reply:
+            for page, want in (
+                ("flamegraph", "flamegraph"),
+                ("top", "top"),
+                ("source", ""),
+                ("", "svg"),
+            ):
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{port}/ui/{page}", timeout=30
+                ) as reply:
                     body = reply.read().decode()
                     check(reply.status == 200 and want in body, f"{name}: /ui/{page}: {body[:200]}")
         finally:

@@ -164,7 +164,9 @@ SCHEMA = {
 def gunzip(data):
     """The content of a gzip file of exactly one member."""
     if data[:2] != b"\x1f\x8b":
-        raise ProtoError("gzip", f"does not begin with 1f 8b but with {data[:2].hex() or 'nothing'}")
+        raise ProtoError(
+            "gzip", f"does not begin with 1f 8b but with {data[:2].hex() or 'nothing'}"
+        )
     reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         content = reader.decompress(data) + reader.flush()
@@ -210,7 +212,9 @@ def _fields(data, at, end):
             value, at = (at, at + n), at + n
         elif wire in (FIXED64, FIXED32):
             n = 8 if wire == FIXED64 else 4
-            value = struct.unpack_from("<Q" if n == 8 else "<I", data, at)[0] if at + n <= end else 0
+            value = (
+                struct.unpack_from("<Q" if n == 8 else "<I", data, at)[0] if at + n <= end else 0
+            )
             at += n
         else:
             raise ProtoError("wire", f"wire type {wire} of field {number}, before byte {at}")

@@ -122,7 +122,9 @@ class Verdict:
 
     def __str__(self):
         shown = [f"{code}: {text}" for code, text in self.faults[:12]]
-        return "; ".join(shown) + (f"; … {len(self.faults)} in all" if len(self.faults) > 12 else "")
+        return "; ".join(shown) + (
+            f"; … {len(self.faults)} in all" if len(self.faults) > 12 else ""
+        )
 
 
 class _Judge:
@@ -180,7 +182,9 @@ class _Judge:
         got = self.text(p.default_sample_type, "default type")
         self.must(got == default, "default-type", f"{got!r}, not {default!r}")
         has_remark = p.comment or p.drop_frames or p.keep_frames or p.doc_url
-        self.must(not has_remark, "remark", f"{p.comment} {p.drop_frames} {p.keep_frames} {p.doc_url}")
+        self.must(
+            not has_remark, "remark", f"{p.comment} {p.drop_frames} {p.keep_frames} {p.doc_url}"
+        )
         for index in [*p.comment, p.drop_frames, p.keep_frames, p.doc_url]:
             self.text(index, "remark")
 
@@ -218,7 +222,9 @@ class _Judge:
         # Each process has an address space of its own, and starts with its program.
         has_many = any(self.p.text(x.key) == "pid" for s in self.p.sample for x in s.label)
         for m in sorted(self.p.mapping, key=lambda m: m.memory_start) if not has_many else []:
-            self.must(m.memory_start >= end, "mapping-range", f"{m.memory_start:#x} is below {end:#x}")
+            self.must(
+                m.memory_start >= end, "mapping-range", f"{m.memory_start:#x} is below {end:#x}"
+            )
             end = m.memory_limit
         if self.c.binary:
             first = self.p.text(self.p.mapping[0].filename) if self.p.mapping else "(none)"
@@ -238,7 +244,9 @@ class _Judge:
                 self.must(is_good, "location-mapping", f"{x.address:#x} in mapping {x.mapping_id}")
             if m and self.c.kind != "cpu":
                 name = self.p.text(m.filename).rpartition("/")[2]
-                self.must(not name.startswith(OWN_LIBRARY), "own-frames", f"{x.address:#x} in {name}")
+                self.must(
+                    not name.startswith(OWN_LIBRARY), "own-frames", f"{x.address:#x} in {name}"
+                )
             for line in x.line:
                 is_good = line.function_id and line.function_id in self.functions
                 self.must(is_good, "location-line", f"location {x.id}: {line.function_id}")
@@ -390,7 +398,9 @@ def judge_pair(earlier, later, kind):
     for key, values in by_address(earlier).items():
         now = new.get(key, [0] * len(values))
         if any(a > b for a, b in zip(values[:n], now[:n])):
-            faults.append(("not-monotonic", f"{values} became {now}, at {[hex(x) for x in key[0]]}"))
+            faults.append(
+                ("not-monotonic", f"{values} became {now}, at {[hex(x) for x in key[0]]}")
+            )
     return faults
 
 
