@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flightrec: what a program can say about itself. Everything here does nothing, at the cost of a call and a
- * test, when the program is not traced, and may be called from any thread at any time after main()'s
- * constructors began. Nothing blocks, allocates or sets errno. Strings are copied; they are cut at 255
- * bytes (types at 39). Times are taken inside.
+ * flightrec: what a program can say about itself, and ask of its recorder. Everything here does nothing, at the cost of a
+ * call and a test, when the program is not traced, and may be called from any thread at any time after main()'s
+ * constructors began. The functions of the first part (what a program says) do not block, allocate or set
+ * errno, flightrec_profile_new() apart. Strings are copied; they are cut at 255 bytes (types at 39). Times
+ * are taken inside. The second part asks the recorder, and waits for its answer.
  *
- * The semantics of tasks, regions and logs are those of Go's runtime/trace, those of labels of Go's
- * runtime/pprof, with a thread where Go has a goroutine.
+ * The semantics of tasks, regions, logs, traces and the recorder are those of Go's runtime/trace, those of labels and
+ * profiles of Go's runtime/pprof, with a thread where Go has a goroutine. Functions that can fail return an error
+ * number below 0, such as -EBUSY; -ENOTCONN: the program is not traced, or its recorder is gone.
  */
 #ifndef FLIGHTREC_H
 #define FLIGHTREC_H
@@ -110,6 +112,110 @@ void flightrec_thread_name(const char *name);
  */
 void flightrec_alloc(const void *p, size_t n);
 void flightrec_free(const void *p);
+
+/* A profile: one of those that are always there, or one that the program made. Never freed. */
+typedef struct flightrec_profile flightrec_profile_t;
+
+/*
+ * Makes a profile of something that the program has and gives back (connections, sessions, temporary files): it shows the
+ * stacks that added what is in it now, under /debug/pprof/NAME. The name has 1 to 63 printable ASCII characters without
+ * blanks, as in "myproject/sessions". NULL and errno: EINVAL (name), EEXIST (there already, or a name of flightrec's own),
+ * ENOSPC (64 are there), ENOTCONN. All functions take that NULL. In the child of a fork profiles begin empty.
+ */
+flightrec_profile_t *flightrec_profile_new(const char *name);
+
+/*
+ * Adds the calling thread's stack under a key, which is never dereferenced; `skip` leaves out that many frames, 0 begins with the
+ * caller. 0; -EEXIST: the key is in the profile (of two threads that add it at once one is refused, or both); -EPERM: not a
+ * profile of the program; -EINVAL: `skip` below 0; -ENOSPC: no room (16384 entries in all, counted); -EAGAIN: called by a
+ * signal handler that interrupted the tracer; -ENOTCONN.
+ */
+int flightrec_profile_add(flightrec_profile_t *profile, const void *key, int skip);
+
+/* Takes a key out; nothing when it is not there, or the profile is not one of the program. */
+void flightrec_profile_remove(flightrec_profile_t *profile, const void *key);
+
+/* A profile by name: allocs, block, goroutine, heap, mutex, threadcreate, or the program's own. NULL: none; errno stays. */
+flightrec_profile_t *flightrec_profile_lookup(const char *name);
+
+/*
+ * Entries: what was added and not removed; of heap, allocs, block and mutex the distinct records; of goroutine the threads that
+ * live, of threadcreate those that ever were.
+ */
+int64_t flightrec_profile_count(const flightrec_profile_t *profile);
+
+/* Its name, valid as long as the process; "" for NULL. */
+const char *flightrec_profile_name(const flightrec_profile_t *profile);
+
+/* All profiles, sorted by name: the one after another, the first one after NULL; NULL at the end. */
+flightrec_profile_t *flightrec_profile_next(const flightrec_profile_t *profile);
+
+/*
+ * ---- Asking the recorder ----
+ *
+ * These send a request to the recorder and wait for its answer: milliseconds for rates, seconds where a profile of a large
+ * program has to be put together or a trace be packed. They are no cancellation points, leave errno alone, may be
+ * interrupted by signal handlers and called by many threads, but not from handlers; they need 12 KiB of stack.
+ * Nothing that they do is traced. Besides the errors named: -EIO (the recorder failed; its log says why), -EACCES (it is
+ * another user's), -EAGAIN (it is busy, or cannot now), -EINVAL, -ETIMEDOUT (silent for two minutes), and what
+ * writing to the descriptor gave.
+ */
+
+/*
+ * Starts the CPU profile of this process: `hz` samples per second of CPU time in each thread, 0 for the recorder's setting
+ * (100). It is written to `fd` by flightrec_cpu_profile_stop(), a gzip-compressed profile.proto; the descriptor is
+ * copied, so it may be closed meanwhile. -EBUSY: one is running already, here or by HTTP.
+ */
+int flightrec_cpu_profile_start(int fd, int hz);
+
+/* Ends it, and returns when all is written. 0 also when none was started here. */
+int flightrec_cpu_profile_stop(void);
+
+/*
+ * Writes a profile of this process, as it is now. `name` as in /debug/pprof/ (heap, goroutine, …, the program's own);
+ * debug 0: gzip-compressed profile.proto; 1: text; 2: every thread's stack (goroutine). -ENOENT: no such profile.
+ */
+int flightrec_profile_write(const char *name, int fd, int debug);
+
+/* The same for the heap, debug 0. */
+int flightrec_heap_profile_write(int fd);
+
+/*
+ * Rates of the sampled profiles, of all processes of this recorder; each returns the one before.
+ * Block: waits of `ns` and more are recorded, shorter ones with probability wait / ns and scaled; 1 all, 0 and below off.
+ * Mutex: one of n waits is recorded, and counts n times; 1 all, 0 off, below 0 only asks.
+ * Allocations: one sample in so many bytes; 1 all, 0 and below off; a thread follows within its next megabyte.
+ */
+int64_t flightrec_set_block_rate(int64_t ns);
+int flightrec_set_mutex_fraction(int n);
+int64_t flightrec_set_alloc_rate(int64_t bytes);
+
+/*
+ * Records everything from now on. The trace.out (of all processes of the recorder) is written to `fd` by
+ * flightrec_trace_stop(); the descriptor is copied. -EBUSY: "execution tracer already enabled".
+ */
+int flightrec_trace_start(int fd);
+
+/* Ends it, and returns when all is written. 0 also when none was started here. */
+int flightrec_trace_stop(void);
+
+/* Does a run or trace record everything at this moment? Reads one word; nobody is asked. */
+int flightrec_recorder_is_enabled(void);
+
+/*
+ * A run of the flight recorder: everything of the next `ms` milliseconds, then the recorder writes its trace.out.
+ * flightrec_recorder_stop() ends it early. -EBUSY: a run or trace is on; of stop: none is. -EINVAL: not above 0, or longer than
+ * the recorder allows.
+ */
+int flightrec_recorder_start(int64_t ms);
+int flightrec_recorder_stop(void);
+
+/*
+ * What the ring holds now, the last seconds to minutes, as a trace.out: to a descriptor, or to a file, which appears under its
+ * name when it is complete. The ring goes on. -EBUSY: another snapshot or a run is on.
+ */
+int flightrec_recorder_snapshot(int fd);
+int flightrec_recorder_snapshot_file(const char *path);
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,66 @@ private:
 	int depth_;
 };
 
+/* The labels of another thread, handed over with its work, from here to the end of the scope. */
+class labels
+{
+public:
+	explicit labels(flightrec_labels_t set) : before_(flightrec_labels_set(set))
+	{
+	}
+	labels(const labels &) = delete;
+	labels &operator=(const labels &) = delete;
+	~labels()
+	{
+		flightrec_labels_set(before_);
+	}
+
+private:
+	flightrec_labels_t before_;
+};
+
+/* An entry of a profile, as long as the object lives; its key is the object itself. So it is not moved. */
+class profile_entry
+{
+public:
+	explicit profile_entry(flightrec_profile_t *profile, int skip = 0) : profile_(profile)
+	{
+		flightrec_profile_add(profile_, this, skip);
+	}
+	profile_entry(const profile_entry &) = delete;
+	profile_entry &operator=(const profile_entry &) = delete;
+	~profile_entry()
+	{
+		flightrec_profile_remove(profile_, this);
+	}
+
+private:
+	flightrec_profile_t *profile_;
+};
+
+/* A CPU profile from here to the end of the scope. error() says whether it began. */
+class cpu_profile
+{
+public:
+	explicit cpu_profile(int fd, int hz = 0) : error_(flightrec_cpu_profile_start(fd, hz))
+	{
+	}
+	cpu_profile(const cpu_profile &) = delete;
+	cpu_profile &operator=(const cpu_profile &) = delete;
+	~cpu_profile()
+	{
+		if (error_ == 0)
+			flightrec_cpu_profile_stop();
+	}
+	int error() const noexcept
+	{
+		return error_;
+	}
+
+private:
+	int error_;
+};
+
 } // namespace flightrec
 
 #endif

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tracer/api_record.h"
 #include "tracer/blackbox.h"
+#include "tracer/custom.h"
 #include "tracer/events_thread.h"
 #include "tracer/internal.h"
 #include "tracer/live.h"
@@ -43,6 +45,11 @@ static char rundir[192];
 int process_is_ready(void)
 {
 	return is_ready;
+}
+
+const char *process_rundir(void)
+{
+	return rundir;
 }
 
 /* Remembers where liblttng-ust*.so lie. */
@@ -253,6 +260,8 @@ void process_after_fork(void)
 		return;
 	}
 	user_after_fork();
+	custom_after_fork();
+	api_record_after_fork();
 	__atomic_store_n(&fr_on, 1, __ATOMIC_RELEASE);
 	fr_blackbox->state = FR_PROCESS_RUNNING;
 	thread_after_fork();

@@ -5,6 +5,9 @@
 /* Has our constructor run? Before it liblttng-ust has no threads that a fork could lose. */
 int process_is_ready(void);
 
+/* The runtime folder of the recorder; "" when there is none. Context: any. */
+const char *process_rundir(void);
+
 /* In the child of a fork: a blackbox, slot and number of its own. On failure the child is untraced. */
 void process_after_fork(void);
 
