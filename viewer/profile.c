@@ -68,6 +68,11 @@ void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration
 	profile->duration_ns = duration_ns;
 }
 
+void profile_set_default_type(struct profile *profile, const char *type)
+{
+	profile->default_type = add_string(profile, type);
+}
+
 uint64_t profile_add_mapping(struct profile *profile, const struct profile_mapping *mapping)
 {
 	struct profile_tables_mapping entry = {
@@ -136,6 +141,12 @@ uint64_t profile_location(struct profile *profile, uint64_t mapping, uint64_t ad
 	return profile->locations->len;
 }
 
+void profile_set_offset(struct profile *profile, uint64_t location, uint64_t offset)
+{
+	g_array_index(profile->locations, struct profile_tables_location, location - 1).offset =
+		offset;
+}
+
 void profile_add_sample(struct profile *profile, const uint64_t *locations, size_t n_locations,
 	const int64_t *values, const struct profile_label *labels, size_t n_labels)
 {
@@ -169,6 +180,103 @@ void profile_add_sample(struct profile *profile, const uint64_t *locations, size
 	g_hash_table_insert(
 		profile->by_sample, bytes, GSIZE_TO_POINTER((gsize)profile->samples->len));
 	g_array_append_val(profile->samples, entry);
+}
+
+static guint is_zero(const struct profile *profile, const struct profile_tables_sample *sample)
+{
+	for (size_t i = 0; i < profile->n_types; i++)
+		if (sample->values[i] != 0)
+			return 0;
+	return 1;
+}
+
+static const char *text_of(const struct profile *profile, uint32_t id)
+{
+	return strings_get(profile->strings, id);
+}
+
+/* A profile with the head and the mappings of another one. */
+static struct profile *new_like(const struct profile *old)
+{
+	struct profile_value_type types[PROFILE_MAX_VALUES];
+	struct profile_value_type period_type = { text_of(old, old->period_type.type),
+		text_of(old, old->period_type.unit) };
+
+	for (size_t i = 0; i < old->n_types; i++)
+		types[i] = (struct profile_value_type){ text_of(old, old->types[i].type),
+			text_of(old, old->types[i].unit) };
+	struct profile *profile = profile_new(types, old->n_types, period_type, old->period);
+	profile_set_time(profile, old->time_ns, old->duration_ns);
+	if (old->default_type)
+		profile_set_default_type(profile, text_of(old, old->default_type));
+	for (guint i = 0; i < old->mappings->len; i++) {
+		const struct profile_tables_mapping *from =
+			&g_array_index(old->mappings, struct profile_tables_mapping, i);
+		struct profile_mapping mapping = { from->start, from->limit, from->file_offset,
+			text_of(old, from->filename), text_of(old, from->build_id) };
+		profile_add_mapping(profile, &mapping);
+	}
+	return profile;
+}
+
+static uint64_t copy_location(struct profile *profile, const struct profile *old, uint64_t id)
+{
+	const struct profile_tables_location *from =
+		&g_array_index(old->locations, struct profile_tables_location, id - 1);
+	g_autofree struct profile_line *lines = g_new(struct profile_line, from->n_lines + 1);
+
+	for (uint32_t i = 0; i < from->n_lines; i++) {
+		const struct profile_tables_line *line = &g_array_index(
+			old->lines, struct profile_tables_line, from->first_line + i);
+		const struct profile_tables_function *function = &g_array_index(
+			old->functions, struct profile_tables_function, line->function - 1);
+		lines[i] = (struct profile_line){ text_of(old, function->name),
+			text_of(old, function->system_name), text_of(old, function->filename),
+			line->line, function->start_line };
+	}
+	id = profile_location(profile, from->mapping, from->address, lines, from->n_lines);
+	profile_set_offset(profile, id, from->offset);
+	return id;
+}
+
+static void copy_sample(struct profile *profile, const struct profile *old,
+	const struct profile_tables_sample *from)
+{
+	g_autofree uint64_t *locations = g_new(uint64_t, from->n_locations + 1);
+	g_autofree struct profile_label *labels = g_new(struct profile_label, from->n_labels + 1);
+
+	for (uint32_t i = 0; i < from->n_locations; i++)
+		locations[i] = copy_location(profile, old,
+			g_array_index(old->sample_locations, uint64_t, from->first_location + i));
+	for (uint32_t i = 0; i < from->n_labels; i++) {
+		const struct profile_tables_label *label = &g_array_index(
+			old->labels, struct profile_tables_label, from->first_label + i);
+		labels[i] = (struct profile_label){ text_of(old, label->key),
+			label->text ? text_of(old, label->text) : NULL, label->number };
+	}
+	profile_add_sample(
+		profile, locations, from->n_locations, from->values, labels, from->n_labels);
+}
+
+struct profile *profile_drop_zeros(struct profile *profile)
+{
+	struct profile *kept = NULL;
+	guint n_zeros = 0;
+
+	for (guint i = 0; i < profile->samples->len; i++)
+		n_zeros += is_zero(
+			profile, &g_array_index(profile->samples, struct profile_tables_sample, i));
+	if (!n_zeros)
+		return profile;
+	kept = new_like(profile);
+	for (guint i = 0; i < profile->samples->len; i++) {
+		const struct profile_tables_sample *sample =
+			&g_array_index(profile->samples, struct profile_tables_sample, i);
+		if (!is_zero(profile, sample))
+			copy_sample(kept, profile, sample);
+	}
+	profile_free(profile);
+	return kept;
 }
 
 size_t profile_n_samples(const struct profile *profile)

@@ -41,6 +41,9 @@ void profile_free(struct profile *profile);
 /* Wall clock, ns since 1970; 0 duration: not a window. */
 void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration_ns);
 
+/* What is shown unless the user asks for another type: the last one, without this call. */
+void profile_set_default_type(struct profile *profile, const char *type);
+
 /* Adds a mapping and returns its id. The first one must be the main program. */
 uint64_t profile_add_mapping(struct profile *profile, const struct profile_mapping *mapping);
 
@@ -51,9 +54,18 @@ uint64_t profile_add_mapping(struct profile *profile, const struct profile_mappi
 uint64_t profile_location(struct profile *profile, uint64_t mapping, uint64_t address,
 	const struct profile_line *lines, size_t n_lines);
 
+/* How far the location's address is into its function, for texts. */
+void profile_set_offset(struct profile *profile, uint64_t location, uint64_t offset);
+
 /* Adds values to the sample with these locations (leaf first) and labels. */
 void profile_add_sample(struct profile *profile, const uint64_t *locations, size_t n_locations,
 	const int64_t *values, const struct profile_label *labels, size_t n_labels);
+
+/*
+ * Without the samples whose values are all 0, as they come out of a subtraction, and what only they used. Takes over
+ * `profile`.
+ */
+struct profile *profile_drop_zeros(struct profile *profile);
 
 size_t profile_n_samples(const struct profile *profile);
 

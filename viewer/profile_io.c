@@ -171,6 +171,7 @@ GByteArray *profile_pack(const struct profile *profile)
 	period_type.unit = profile->period_type.unit;
 	message.period_type = &period_type;
 	message.period = profile->period;
+	message.default_sample_type = profile->default_type;
 	message.time_nanos = profile->time_ns;
 	message.duration_nanos = profile->duration_ns;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables inside a profile: shared by profile.c, which fills them, and profile_io.c, which writes them. */
+/* The tables inside a profile: shared by profile.c, which fills them, and those who write them. */
 #pragma once
 
 #include "viewer/profile.h"
@@ -23,6 +23,7 @@ struct profile_tables_line {
 
 struct profile_tables_location {
 	uint64_t mapping, address;
+	uint64_t offset; /* of address in its function; not written to the file */
 	uint32_t first_line, n_lines;
 };
 
@@ -47,6 +48,7 @@ struct profile {
 	uint32_t n_strings;
 	struct profile_tables_type types[PROFILE_MAX_VALUES], period_type;
 	size_t n_types;
+	uint32_t default_type; /* string; 0 none */
 	int64_t period, time_ns, duration_ns;
 	GArray *mappings, *functions, *lines, *locations;
 	GArray *samples, *sample_locations /* uint64_t */, *labels;
