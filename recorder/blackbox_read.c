@@ -56,6 +56,21 @@ static int is_region_inside(uint64_t offset, uint64_t n, uint64_t size, uint64_t
 	       !__builtin_add_overflow(offset, bytes, &end) && end <= file_size;
 }
 
+/* The tables of the sampled profiles. */
+static int are_tables_inside(const struct fr_blackbox *header, uint64_t file_size)
+{
+	for (unsigned kind = 0; kind < FR_BUCKET_N_KINDS; kind++)
+		if (!is_region_inside(header->off_buckets[kind], fr_bucket_number(kind),
+			    sizeof(struct fr_bucket), file_size))
+			return 0;
+	return is_region_inside(header->off_labels, FR_BB_MAX_LABELS, sizeof(struct fr_label_set),
+		       file_size) &&
+	       is_region_inside(
+		       header->off_custom, FR_BB_MAX_CUSTOM, sizeof(struct fr_custom), file_size) &&
+	       is_region_inside(header->off_custom_live, FR_BB_MAX_CUSTOM_LIVE,
+		       sizeof(struct fr_custom_entry), file_size);
+}
+
 static int header_check(struct fr_blackbox *header, uint64_t file_size)
 {
 	if (header->magic != FR_BLACKBOX_MAGIC)
@@ -76,7 +91,8 @@ static int header_check(struct fr_blackbox *header, uint64_t file_size)
 			header->off_stack_index, FR_BB_STACK_INDEX, sizeof(uint64_t), file_size) ||
 		!is_region_inside(header->off_stack_arena, FR_BB_STACK_ARENA, 1, file_size) ||
 		!is_region_inside(
-			header->off_live, FR_BB_MAX_LIVE, sizeof(struct fr_live), file_size))
+			header->off_live, FR_BB_MAX_LIVE, sizeof(struct fr_live), file_size) ||
+		!are_tables_inside(header, file_size))
 		return BLACKBOX_E_DAMAGED;
 	header->exe[sizeof(header->exe) - 1] = '\0';
 	header->why[sizeof(header->why) - 1] = '\0';
@@ -115,6 +131,11 @@ void blackbox_close(struct blackbox *blackbox)
 		return;
 	close(blackbox->fd);
 	g_free(blackbox);
+}
+
+int blackbox_read(const struct blackbox *blackbox, void *buffer, size_t n, uint64_t offset)
+{
+	return read_exact(blackbox->fd, buffer, n, offset);
 }
 
 const char *blackbox_error(int err)

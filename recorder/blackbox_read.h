@@ -37,6 +37,9 @@ struct blackbox_sum {
 int blackbox_open(const char *path, struct blackbox **blackbox_out);
 void blackbox_close(struct blackbox *blackbox);
 
+/* Reads n bytes at `offset` as they are now. Returns 0 or -errno; -EIO at the end of the file. */
+int blackbox_read(const struct blackbox *blackbox, void *buffer, size_t n, uint64_t offset);
+
 /* One sentence for an error of blackbox_open(); for a positive code a static string. */
 const char *blackbox_error(int err);
 

@@ -50,6 +50,16 @@ static inline struct blackbox_file blackbox_file_create(const char *path, uint16
 	at += sizeof(uint64_t) * FR_BB_STACK_INDEX;
 	header.off_live = at;
 	at += sizeof(struct fr_live) * FR_BB_MAX_LIVE;
+	for (unsigned kind = 0; kind < FR_BUCKET_N_KINDS; kind++) {
+		header.off_buckets[kind] = at;
+		at += sizeof(struct fr_bucket) * fr_bucket_number(kind);
+	}
+	header.off_labels = at;
+	at += sizeof(struct fr_label_set) * FR_BB_MAX_LABELS;
+	header.off_custom = at;
+	at += sizeof(struct fr_custom) * FR_BB_MAX_CUSTOM;
+	header.off_custom_live = at;
+	at += sizeof(struct fr_custom_entry) * FR_BB_MAX_CUSTOM_LIVE;
 	header.off_stack_arena = at;
 	header.file_size = at + FR_BB_STACK_ARENA;
 	strcpy(header.exe, "/usr/bin/example");
@@ -105,4 +115,17 @@ static inline uint32_t blackbox_file_stack(
 		entry = (entry + 1) & (FR_BB_STACK_INDEX - 1);
 	index[entry] = hash >> 32 << 32 | id;
 	return id;
+}
+
+/* A new bucket, found by nobody but readers who look at all of them: at entry `i` of its table. */
+static inline struct fr_bucket *blackbox_file_bucket(
+	struct blackbox_file *file, enum fr_bucket_kind kind, uint32_t i, uint32_t stack)
+{
+	struct fr_bucket *bucket = blackbox_file_at(file, file->header->off_buckets[kind]);
+
+	bucket += i;
+	bucket->kind = kind;
+	bucket->stack = stack;
+	bucket->tag = 0x1234 + i;
+	return bucket;
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: where each is now (goroutine, thread), and who created them since the start (threadcreate). */
+#include "recorder/blackbox_tables.h"
+#include "recorder/profile_kind.h"
+#include "viewer/profile_text.h"
+
+bool profile_thread_is_waiting(const struct fr_slot *slot)
+{
+	return slot->state != FR_STATE_RUNNING && slot->state != FR_STATE_EXITED;
+}
+
+uint32_t profile_thread_stack(
+	const struct fr_slot *slot, uint32_t wanted, bool is_alive, const char **pseudo_out)
+{
+	bool has_answered =
+		wanted && is_alive && slot->dump_seq == wanted && slot->dump_stack != FR_STACK_NONE;
+
+	*pseudo_out = NULL;
+	/* One that waits says where in its slot; it may have answered before it began to wait. */
+	if (profile_thread_is_waiting(slot) && slot->stack != FR_STACK_NONE)
+		return slot->stack;
+	if (has_answered)
+		return slot->dump_stack;
+	if (slot->start_ns == 0)
+		*pseudo_out = "[untraced thread]";
+	else if (slot->state == FR_STATE_RUNNING)
+		*pseudo_out = is_alive ? "[running, gave no answer]" : "[running at the end]";
+	else
+		*pseudo_out = "[unknown]";
+	return FR_STACK_NONE;
+}
+
+static void threads_collect(const struct profile_kind *kind, const GPtrArray *processes,
+	uint32_t wanted, struct profile_rows *rows)
+{
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		g_autoptr(GArray) threads = NULL;
+
+		if (!profile_process_is_shown(process, processes))
+			continue;
+		threads = profile_process_threads(process);
+		for (guint k = 0; k < threads->len; k++) {
+			const struct fr_slot *slot = &g_array_index(threads, struct fr_slot, k);
+			struct profile_row key = {
+				.process = process->id,
+				.labels = slot->labels[0] ? slot->labels : NULL,
+			};
+
+			key.stack =
+				profile_thread_stack(slot, wanted, process->is_alive, &key.pseudo);
+			profile_rows_get(rows, &key)->values[0]++;
+		}
+	}
+}
+
+static uint64_t threads_count(const struct profile_kind *kind, const GPtrArray *processes)
+{
+	uint64_t n = 0;
+
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		g_autoptr(GArray) threads = NULL;
+
+		if (!profile_process_is_shown(process, processes))
+			continue;
+		threads = profile_process_threads(process);
+		n += threads->len;
+	}
+	return n;
+}
+
+static void threadcreate_collect(const struct profile_kind *kind, const GPtrArray *processes,
+	uint32_t wanted, struct profile_rows *rows)
+{
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		g_autoptr(GArray) buckets = NULL;
+
+		if (!process->blackbox)
+			continue;
+		buckets = blackbox_buckets(process->blackbox, FR_BUCKET_THREAD);
+		for (guint k = 0; k < buckets->len; k++) {
+			const struct fr_bucket *bucket =
+				&g_array_index(buckets, struct fr_bucket, k);
+			struct profile_row key = {
+				.process = process->id,
+				.stack = bucket->stack,
+			};
+
+			profile_rows_get(rows, &key)->values[0] += (int64_t)bucket->value[0];
+		}
+	}
+}
+
+static uint64_t threadcreate_count(const struct profile_kind *kind, const GPtrArray *processes)
+{
+	struct profile_rows *rows = profile_rows_new();
+	uint64_t n = 0;
+
+	threadcreate_collect(kind, processes, 0, rows);
+	for (guint i = 0; i < rows->all->len; i++)
+		n += (uint64_t)((struct profile_row *)g_ptr_array_index(rows->all, i))->values[0];
+	profile_rows_free(rows);
+	return n;
+}
+
+static void threads_write_text(const struct profile_kind *kind, const struct profile *profile,
+	const GPtrArray *processes, uint64_t rate, GString *out)
+{
+	profile_text_count(profile, kind->name, out);
+}
+
+const struct profile_kind profile_kind_goroutine = {
+	.name = "goroutine",
+	.about = "Stacks of all threads now, under the name that Go's tools ask for. Use debug=2 "
+		 "to see "
+		 "each thread with what it waits for.",
+	.types = { { "goroutine", "count" } },
+	.n_types = 1,
+	.period_type = { "goroutine", "count" },
+	.has_delta = true,
+	.is_threads = true,
+	.collect = threads_collect,
+	.write_text = threads_write_text,
+	.count = threads_count,
+};
+
+const struct profile_kind profile_kind_thread = {
+	.name = "thread",
+	.about = "Stacks of all threads now: goroutine under our own name.",
+	.types = { { "thread", "count" } },
+	.n_types = 1,
+	.period_type = { "thread", "count" },
+	.has_delta = true,
+	.is_threads = true,
+	.collect = threads_collect,
+	.write_text = threads_write_text,
+	.count = threads_count,
+};
+
+const struct profile_kind profile_kind_threadcreate = {
+	.name = "threadcreate",
+	.about = "Stacks that created threads since the start.",
+	.types = { { "threadcreate", "count" } },
+	.n_types = 1,
+	.period_type = { "threadcreate", "count" },
+	.has_delta = true,
+	.collect = threadcreate_collect,
+	.write_text = threads_write_text,
+	.count = threadcreate_count,
+};

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPU profiles. By signal, the tracer counts ticks into a table that only grows: a profile is that table at the end
+ * without what it held at the beginning. By perf, from outside, where a program cannot be sampled so.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "recorder/blackbox_tables.h"
+#include "recorder/cpu_perf.h"
+#include "recorder/procfs.h"
+#include "recorder/profiles_internal.h"
+
+#define HZ_DEFAULT 100
+#define HZ_MAX 1000
+
+void profiles_cpu_init(struct profiles_cpu *cpu)
+{
+	g_mutex_init(&cpu->lock);
+}
+
+static void forget(struct profiles_cpu *cpu)
+{
+	profile_rows_free(cpu->before);
+	cpu->before = NULL;
+}
+
+void profiles_cpu_fini(struct profiles *profiles)
+{
+	if (profiles->cpu.is_on)
+		profiles_cpu_end(profiles, NULL, NULL, NULL);
+	g_mutex_clear(&profiles->cpu.lock);
+	g_free(profiles->cpu.note);
+}
+
+/* Why a process cannot be sampled by signal, as the end of a sentence. */
+static const char *refusal_words(uint32_t refusal)
+{
+	switch (refusal) {
+	case FR_CPU_SIGPROF_TAKEN:
+		return "handles SIGPROF itself";
+	case FR_CPU_NO_TIMERS:
+		return "was given no CPU timers by the kernel";
+	default:
+		return "has no thread of the tracer's";
+	}
+}
+
+static bool is_sampled(const struct profile_process *process)
+{
+	return blackbox_cpu_refusal(process->blackbox) == FR_CPU_OK;
+}
+
+/* How many living processes take samples. *who_out: one that does not, or NULL. */
+static unsigned count_sampled(const GPtrArray *processes, const struct profile_process **who_out)
+{
+	unsigned n = 0;
+
+	*who_out = NULL;
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+
+		if (!process->is_alive || !process->blackbox)
+			continue;
+		if (is_sampled(process))
+			n++;
+		else if (!*who_out)
+			*who_out = process;
+	}
+	return n;
+}
+
+static int begin_signal(
+	struct profiles *profiles, unsigned hz, const GPtrArray *processes, char **why_out)
+{
+	struct profiles_cpu *cpu = &profiles->cpu;
+	const struct profile_process *who;
+	unsigned n_sampled;
+
+	cpu->before = profile_rows_new();
+	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, cpu->before);
+	cpu->lost_before = profile_cpu_lost(processes);
+	cpu->begin_real_ns = profiles_now_real();
+	cpu->begin_ns = procfs_now();
+	orders_cpu(profiles->orders, hz, processes);
+	n_sampled = count_sampled(processes, &who);
+	/* Before the program is started: what comes sees the rate. */
+	n_sampled += processes->len == 0;
+	if (who)
+		*why_out = g_strdup_printf("process %d (%s) cannot be sampled by signal: it %s",
+			(int)who->pid, who->exe,
+			refusal_words(blackbox_cpu_refusal(who->blackbox)));
+	if (n_sampled) {
+		cpu->hz = hz;
+		return 0;
+	}
+	orders_cpu(profiles->orders, 0, processes);
+	forget(cpu);
+	return PROFILES_E_REFUSED;
+}
+
+/* A thread's slot in the blackbox of a traced process. */
+struct tag_slot {
+	const struct blackbox *blackbox; /* NULL: not traced */
+	uint64_t offset;
+};
+
+/* Labels of threads, for the perf engine: it asks for each sample. */
+struct perf_tags {
+	GPtrArray *processes; /* owned */
+	GHashTable *slots;    /* tid → owned struct tag_slot */
+};
+
+static void tags_free(struct perf_tags *tags)
+{
+	if (!tags)
+		return;
+	g_hash_table_unref(tags->slots);
+	g_ptr_array_unref(tags->processes);
+	g_free(tags);
+}
+
+/* Looks through all slots: once per thread. */
+static struct tag_slot find_slot(const struct perf_tags *tags, pid_t pid, pid_t tid)
+{
+	struct tag_slot found = { 0 };
+
+	for (guint i = 0; i < tags->processes->len && !found.blackbox; i++) {
+		const struct profile_process *process = g_ptr_array_index(tags->processes, i);
+		uint32_t n_threads = 0;
+
+		if (process->pid != pid || !process->is_alive ||
+			blackbox_read(process->blackbox, &n_threads, sizeof(n_threads),
+				offsetof(struct fr_blackbox, n_threads)))
+			continue;
+		for (uint32_t k = 0; k < MIN(n_threads, FR_BB_MAX_THREADS); k++) {
+			uint64_t at =
+				process->blackbox->header.off_slots + k * sizeof(struct fr_slot);
+			uint32_t there = 0;
+
+			if (!blackbox_read(process->blackbox, &there, sizeof(there),
+				    at + offsetof(struct fr_slot, tid)) &&
+				there == (uint32_t)tid)
+				found = (struct tag_slot){ process->blackbox, at };
+		}
+	}
+	return found;
+}
+
+static uint32_t perf_tag(void *data, pid_t pid, pid_t tid)
+{
+	struct perf_tags *tags = data;
+	struct tag_slot *slot = g_hash_table_lookup(tags->slots, GINT_TO_POINTER(tid));
+	uint32_t labels = 0;
+
+	if (!slot) {
+		slot = g_new(struct tag_slot, 1);
+		*slot = find_slot(tags, pid, tid);
+		g_hash_table_insert(tags->slots, GINT_TO_POINTER(tid), slot);
+	}
+	if (!slot->blackbox || blackbox_read(slot->blackbox, &labels, sizeof(labels),
+				       slot->offset + offsetof(struct fr_slot, labels_id)))
+		return 0;
+	return labels;
+}
+
+static int begin_perf_pids(
+	struct profiles *profiles, unsigned hz, const pid_t *pids, size_t n, char **why_out)
+{
+	struct profiles_cpu *cpu = &profiles->cpu;
+	struct perf_tags *tags = g_new0(struct perf_tags, 1);
+	struct cpu_perf_options options = { .hz = hz, .tag = perf_tag, .tag_data = tags };
+	int rc;
+
+	tags->processes = profile_processes_open(profiles->rundir, 0);
+	tags->slots = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	cpu->begin_real_ns = profiles_now_real();
+	cpu->begin_ns = procfs_now();
+	rc = cpu_perf_begin(pids, n, &options, &cpu->perf, why_out);
+	if (rc) {
+		tags_free(tags);
+		return PROFILES_E_REFUSED;
+	}
+	cpu->perf_tags = tags;
+	cpu->hz = 0;
+	return 0;
+}
+
+static int begin_perf(
+	struct profiles *profiles, unsigned hz, const GPtrArray *processes, char **why_out)
+{
+	g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+
+		if (process->is_alive)
+			g_array_append_val(pids, process->pid);
+	}
+	return begin_perf_pids(
+		profiles, hz, (const pid_t *)(const void *)pids->data, pids->len, why_out);
+}
+
+/* Picks the engine. */
+static int begin_any(
+	struct profiles *profiles, unsigned hz, const GPtrArray *processes, char **why_out)
+{
+	g_autofree char *why_signal = NULL, *why_perf = NULL;
+	int rc;
+
+	if (processes->len && !profile_processes_are_alive(processes)) {
+		*why_out = g_strdup("nothing that is traced runs any more");
+		return PROFILES_E_NO_PROCESS;
+	}
+	if (profiles->engine != PROFILES_ENGINE_PERF) {
+		rc = begin_signal(profiles, hz, processes, &why_signal);
+		if (rc == 0) {
+			/* Some are missing: the profile says so. */
+			profiles->cpu.note = g_steal_pointer(&why_signal);
+			return 0;
+		}
+		if (profiles->engine == PROFILES_ENGINE_SIGNAL) {
+			*why_out = g_strdup_printf(
+				"%s; --cpu-engine=perf samples it from outside", why_signal);
+			return rc;
+		}
+	}
+	rc = begin_perf(profiles, hz, processes, &why_perf);
+	if (rc)
+		*why_out = why_signal ? g_strdup_printf("%s; %s", why_signal, why_perf)
+				      : g_steal_pointer(&why_perf);
+	else if (why_signal)
+		profiles->cpu.note =
+			g_strdup_printf("%s; sampled from outside instead", why_signal);
+	return rc;
+}
+
+/* Takes the one slot; profiles_cpu_end() or a failed begin gives it back. */
+static int claim(struct profiles *profiles, char **why_out)
+{
+	struct profiles_cpu *cpu;
+	int rc;
+
+	if (!profiles) {
+		*why_out = g_strdup("nothing is traced");
+		return PROFILES_E_NO_PROCESS;
+	}
+	cpu = &profiles->cpu;
+	g_mutex_lock(&cpu->lock);
+	rc = cpu->is_on ? PROFILES_E_BUSY : 0;
+	cpu->is_on = true;
+	if (!rc)
+		g_clear_pointer(&cpu->note, g_free);
+	g_mutex_unlock(&cpu->lock);
+	if (rc)
+		*why_out = g_strdup("cpu profiling already in use");
+	return rc;
+}
+
+static void unclaim(struct profiles_cpu *cpu)
+{
+	g_mutex_lock(&cpu->lock);
+	cpu->is_on = false;
+	g_mutex_unlock(&cpu->lock);
+}
+
+int profiles_cpu_begin(struct profiles *profiles, unsigned hz, char **why_out)
+{
+	g_autoptr(GPtrArray) processes = NULL;
+	int rc = claim(profiles, why_out);
+
+	if (rc)
+		return rc;
+	rc = profiles_open(profiles, 0, &processes, why_out);
+	if (!rc)
+		rc = begin_any(profiles, hz ? MIN(hz, HZ_MAX) : HZ_DEFAULT, processes, why_out);
+	if (rc)
+		unclaim(&profiles->cpu);
+	return rc;
+}
+
+int profiles_cpu_begin_program(struct profiles *profiles, pid_t pid, unsigned hz, char **why_out)
+{
+	g_autoptr(GPtrArray) nobody = g_ptr_array_new();
+	struct profiles_cpu *cpu;
+	int rc = claim(profiles, why_out);
+
+	if (rc)
+		return rc;
+	cpu = &profiles->cpu;
+	hz = hz ? MIN(hz, HZ_MAX) : HZ_DEFAULT;
+	if (profiles->engine == PROFILES_ENGINE_PERF) {
+		rc = begin_perf_pids(profiles, hz, &pid, 1, why_out);
+		if (rc)
+			unclaim(cpu);
+		return rc;
+	}
+	/* Who starts while samples are wanted takes them: there is nobody to wait for. */
+	cpu->before = profile_rows_new();
+	cpu->lost_before = 0;
+	cpu->begin_real_ns = profiles_now_real();
+	cpu->begin_ns = procfs_now();
+	cpu->hz = hz;
+	orders_cpu(profiles->orders, hz, nobody);
+	return 0;
+}
+
+/* Fills the build with what the signals counted. */
+static GByteArray *end_signal(
+	struct profiles *profiles, GPtrArray *processes, struct profile_build *build)
+{
+	struct profiles_cpu *cpu = &profiles->cpu;
+	struct profile_rows *rows = profile_rows_new();
+	const struct profile_process *main_process = profile_main_process(processes);
+	uint64_t n_lost = profile_cpu_lost(processes);
+	GByteArray *bytes;
+
+	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, rows);
+	profile_rows_subtract(rows, cpu->before);
+	if (main_process && n_lost > cpu->lost_before) {
+		struct profile_row key = { .process = main_process->id,
+			.pseudo = "[lost samples]" };
+
+		profile_rows_get(rows, &key)->values[0] += (int64_t)(n_lost - cpu->lost_before);
+	}
+	build->processes = processes;
+	build->rows = rows;
+	build->period = 1000000000u / cpu->hz;
+	bytes = profiles_pack(profiles, build);
+	profile_rows_free(rows);
+	return bytes;
+}
+
+static GByteArray *end_perf(struct profiles *profiles, const struct cpu_perf_result *result,
+	GPtrArray *traced, pid_t pid, struct profile_build *build)
+{
+	struct profile_rows *rows = profile_rows_new();
+	g_autoptr(GPtrArray) processes = profile_cpu_perf_processes(result, traced);
+	GByteArray *bytes;
+
+	profile_cpu_perf_collect(result, processes, traced, rows);
+	for (guint i = processes->len; pid && i > 0; i--)
+		if (((struct profile_process *)g_ptr_array_index(processes, i - 1))->pid != pid)
+			g_ptr_array_remove_index(processes, i - 1);
+	build->processes = processes;
+	build->rows = rows;
+	build->period = result->period_ns;
+	bytes = profiles_pack(profiles, build);
+	profile_rows_free(rows);
+	return bytes;
+}
+
+static void note_perf(struct profiles_cpu *cpu, const struct cpu_perf_result *result)
+{
+	g_autofree char *notes = result->notes ? g_strjoinv("; ", result->notes) : NULL;
+
+	if (!notes || !*notes)
+		return;
+	g_mutex_lock(&cpu->lock);
+	if (cpu->note) {
+		char *both = g_strdup_printf("%s; %s", cpu->note, notes);
+
+		g_free(cpu->note);
+		cpu->note = both;
+	} else {
+		cpu->note = g_steal_pointer(&notes);
+	}
+	g_mutex_unlock(&cpu->lock);
+}
+
+int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *query,
+	GByteArray **bytes_out, char **why_out)
+{
+	struct profiles_cpu *cpu = &profiles->cpu;
+	struct cpu_perf_result *result = NULL;
+	g_autoptr(GPtrArray) all = profile_processes_open(profiles->rundir, 0), some = NULL;
+	struct profile_build build = { .kind = &profile_kind_cpu, .cache = profiles->cache };
+	int rc = 0;
+
+	if (cpu->perf) {
+		result = cpu_perf_end(cpu->perf, bytes_out == NULL);
+		cpu->perf = NULL;
+	} else {
+		orders_cpu(profiles->orders, 0, all);
+	}
+	build.time_ns = cpu->begin_real_ns;
+	build.duration_ns = (int64_t)(procfs_now() - cpu->begin_ns);
+	if (bytes_out)
+		rc = profiles_open(profiles, query->pid, &some, why_out);
+	if (bytes_out && !rc && result) {
+		note_perf(cpu, result);
+		*bytes_out = end_perf(profiles, result, all, query->pid, &build);
+	} else if (bytes_out && !rc) {
+		*bytes_out = end_signal(profiles, some, &build);
+	}
+	cpu_perf_result_free(result);
+	tags_free(cpu->perf_tags);
+	cpu->perf_tags = NULL;
+	forget(cpu);
+	unclaim(cpu);
+	return rc;
+}
+
+char *profiles_cpu_note(struct profiles *profiles)
+{
+	char *note;
+
+	if (!profiles)
+		return NULL;
+	g_mutex_lock(&profiles->cpu.lock);
+	note = g_strdup(profiles->cpu.note);
+	g_mutex_unlock(&profiles->cpu.lock);
+	return note;
+}
