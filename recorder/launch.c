@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "recorder/access.h"
 
 #define ENV_LIBRARY "FLIGHTREC_LIBRARY"
 
@@ -55,6 +56,8 @@ char **launch_environment(
 	const char *users = g_environ_getenv(envp, "LD_PRELOAD");
 	GString *preload;
 
+	/* A secret of ours, and no business of the program and all that it starts. */
+	envp = g_environ_unsetenv(envp, ACCESS_ENV_TOKEN);
 	if (!rundir)
 		return envp;
 	preload = g_string_new(NULL);

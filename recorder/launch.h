@@ -12,8 +12,8 @@
 int launch_find_library(char **path_out, char **why_out);
 
 /*
- * Our environment plus what the tracer needs: LD_PRELOAD with the library first and the user's behind it, FLIGHTREC_DIR,
- * LTTNG_HOME (left alone when rundir->lttng_home is NULL). Free with g_strfreev(). `rundir` NULL: a copy of our environment as it is.
+ * Our environment without the recorder's token, plus what the tracer needs: LD_PRELOAD with the library first and the user's behind it, FLIGHTREC_DIR,
+ * LTTNG_HOME (left alone when rundir->lttng_home is NULL). Free with g_strfreev(). `rundir` NULL: nothing is added.
  */
 char **launch_environment(
 	const struct program *program, const char *library, const struct runtime_dir *rundir);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <glib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,22 +16,25 @@
 #include <unistd.h>
 
 #include "common/fs.h"
-#include "common/http.h"
 #include "common/log.h"
 #include "common/symbol_cache.h"
 #include "common/units.h"
+#include "recorder/access.h"
 #include "recorder/blackbox_read.h"
 #include "recorder/daemon.h"
 #include "recorder/launch.h"
+#include "recorder/linger.h"
 #include "recorder/lttng_ctl.h"
 #include "recorder/options.h"
-#include "recorder/pack.h"
+#include "recorder/output_profiles.h"
 #include "recorder/process.h"
+#include "recorder/procfs.h"
 #include "recorder/profiles.h"
 #include "recorder/program.h"
 #include "recorder/recording.h"
 #include "recorder/routes.h"
 #include "recorder/runtime_dir.h"
+#include "recorder/serve.h"
 #include "recorder/staging.h"
 #include "recorder/store.h"
 
@@ -49,7 +53,9 @@ struct app {
 	char *library, *sessiond; /* owned */
 	struct store store;
 	struct store_file trace_file; /* of --trace */
-	struct http_server *http;
+	struct output_profiles outputs;
+	struct access access;
+	struct serve serve;
 	struct daemon_user user;
 	struct runtime_dir rundir;
 	struct daemon daemon;
@@ -92,9 +98,12 @@ static int app_check(struct app *app)
 	if (store_open(app->options.output_dir, &app->store, &why) < 0)
 		return fail(why, EXIT_FAILURE);
 	if (app->options.trace_file && app->program.kind != PROGRAM_BARE &&
-		store_file_begin_at(app->options.trace_file, &app->trace_file, &why) < 0)
+		store_file_begin_at("--trace", app->options.trace_file, &app->trace_file, &why) < 0)
 		return fail(why, EXIT_FAILURE);
-	rc = http_listen(app->options.listen, NULL, &app->http, &why);
+	if (output_profiles_open(&app->options, &app->outputs, &why) < 0 ||
+		access_load(&app->options, &app->access, &why) < 0)
+		return fail(why, EXIT_FAILURE);
+	rc = serve_listen(&app->options, &app->access, &app->serve, &why);
 	if (rc == -EINVAL || rc == -EPERM)
 		return fail(why, EXIT_USAGE);
 	return rc ? fail(why, EXIT_FAILURE) : 0;
@@ -157,6 +166,18 @@ static int start_daemon(struct app *app)
 	return 0;
 }
 
+static int start_profiles(struct app *app, char **why_out)
+{
+	int err = profiles_new(app->rundir.dir.path, app->rundir.control, &app->profiles);
+
+	if (err) {
+		*why_out = g_strdup_printf("Cannot take profiles: %s", strerror(-err));
+		return err;
+	}
+	profiles_set_engine(app->profiles, (enum profiles_engine)app->options.cpu_engine);
+	return serve_listen_inside(&app->serve, app->rundir.dir.path, why_out);
+}
+
 /* Runtime folder, daemon, ring, and the trace of --trace. 0 or -1 after a message. */
 static int app_start(struct app *app)
 {
@@ -188,11 +209,8 @@ static int app_start(struct app *app)
 	}
 	if (recording_new(&settings, &app->recording, &why) < 0)
 		return fail(why, -1);
-#ifdef FLIGHTREC_HAS_PROFILES
-	if (app->rundir.control &&
-		profiles_new(app->rundir.dir.path, app->rundir.control, &app->profiles) < 0)
-		return fail(g_strdup("Cannot start a thread"), -1);
-#endif
+	if (app->rundir.control && start_profiles(app, &why) < 0)
+		return fail(why, -1);
 	if (app->trace_file.fd < 0)
 		return 0;
 	info = g_new0(struct recording_info, 1);
@@ -203,19 +221,19 @@ static int app_start(struct app *app)
 
 static int start_http(struct app *app)
 {
-	struct http_server_options options;
 	int err;
 
 	app->context.options = &app->options;
 	app->context.recording = app->recording;
 	app->context.profiles = app->profiles;
-	app->context.url = http_server_url(app->http);
+	app->context.control = app->rundir.control;
+	app->context.url = serve_url(&app->serve);
 	app->context.rundir = app->rundir.dir.path;
 	app->context.command = app->command;
 	app->context.note = app->note ? app->note : app->small_ring;
 	app->context.start_real_ns = g_get_real_time() * 1000;
-	routes_fill(&options, &app->context);
-	err = http_server_start(app->http, &options);
+	pthread_mutex_init(&app->context.in_use.mutex, NULL);
+	err = serve_start(&app->serve, &app->access, &app->context);
 	if (err)
 		log_error("Cannot answer HTTP: %s", strerror(-err));
 	return err;
@@ -223,7 +241,8 @@ static int start_http(struct app *app)
 
 static void write_port_file(const struct app *app)
 {
-	g_autofree char *text = g_strdup_printf("%u\n", http_server_port(app->http));
+	unsigned port = app->serve.outside ? http_server_port(app->serve.outside) : 0;
+	g_autofree char *text = g_strdup_printf("%u\n", port);
 	int err;
 
 	if (!app->options.port_file)
@@ -290,27 +309,37 @@ static int app_run(struct app *app)
 		return exec_failure(app, err);
 	}
 	atomic_store(&app->context.pid, pid);
-	log_say("%s (pid %d: %s)", http_server_url(app->http), (int)pid, app->options.argv[0]);
+	output_profiles_begin(&app->outputs, &app->options, app->profiles, pid);
+	log_say("%s (pid %d: %s)",
+		app->context.url ? app->context.url
+				 : "nothing is served, by --mode or --enable-pprof",
+		(int)pid, app->options.argv[0]);
+	if (app->access.note)
+		log_say("%s", app->access.note);
 	write_port_file(app);
 	status = process_wait(pid, on_other_exit, app);
 	recording_program_ended(app->recording);
+	if (app->profiles)
+		output_profiles_write(&app->outputs, app->profiles);
 	tell_survivors(app);
+	if (app->options.linger_ns && app->context.url)
+		linger(app->options.argv[0], app->context.url, app->options.linger_ns,
+			on_other_exit, app);
 	return process_exit_code(status);
 }
 
 /* In the reverse order of the start; every part copes with never having been started. */
 static void app_stop(struct app *app)
 {
-	http_server_free(app->http, DRAIN_MS);
-#ifdef FLIGHTREC_HAS_PROFILES
+	serve_stop(&app->serve, DRAIN_MS);
 	profiles_free(app->profiles);
-#endif
 	recording_free(app->recording);
 	symbol_cache_free(app->symbols);
 	lttng_ctl_free(app->ctl);
 	daemon_stop(&app->daemon);
 	runtime_dir_remove(&app->rundir);
 	store_file_discard(&app->trace_file);
+	output_profiles_discard(&app->outputs);
 	store_close(&app->store);
 	program_fini(&app->program);
 	g_free(app->library);
@@ -318,18 +347,22 @@ static void app_stop(struct app *app)
 	g_free(app->command);
 	g_free(app->note);
 	g_free(app->small_ring);
+	access_fini(&app->access);
+	options_fini(&app->options);
 }
 
 int main(int argc, char **argv)
 {
-	static struct app app = { .trace_file = { .fd = -1 } };
+	static struct app app = { .trace_file = { .fd = -1 }, .outputs = OUTPUT_PROFILES_NONE };
 	int status;
 
 	process_inherit(&app.inherited);
 	log_init("trace-record", false);
 	options_parse(argc, argv, &app.options);
 	log_init("trace-record", app.options.is_quiet);
-	app.command = pack_command(app.options.argv);
+	if (app.options.is_cmdline_redacted)
+		procfs_hide_arguments();
+	app.command = access_command(&app.options);
 	app.symbols = symbol_cache_new(SYMBOL_CACHE_BYTES);
 	status = app_check(&app);
 	if (status == 0)

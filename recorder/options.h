@@ -1,30 +1,83 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line of trace-record. */
+/* The settings of trace-record: from its command line, and from the file that --config names. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <glib.h>
+
+enum options_mode {
+	OPTIONS_DEV = 0,
+	OPTIONS_PROD = 1, /* nothing is served, unless enable_pprof says so */
+};
+
+enum options_cpu_engine {
+	OPTIONS_CPU_AUTO = 0, /* by signal; where the program cannot be sampled so, by perf */
+	OPTIONS_CPU_SIGNAL = 1,
+	OPTIONS_CPU_PERF = 2,
+};
+
+/* A switch that may be left alone. */
+enum options_switch {
+	OPTIONS_UNSET = 0,
+	OPTIONS_NO = 1,
+	OPTIONS_YES = 2,
+};
+
+#define OPTIONS_FOREVER UINT64_MAX /* of linger_ns */
+
+/* Strings are owned by the struct; see options_fini(). */
 struct options {
-	const char *listen;	  /* --listen */
-	const char *port_file;	  /* NULL: none */
-	const char *output_dir;	  /* "." by default */
-	const char *trace_file;	  /* --trace; NULL: none */
+	/* HTTP and who may use it. */
+	const char *listen;		/* --listen */
+	const char *port_file;		/* NULL: none */
+	const char *token_file;		/* NULL: none */
+	const char *bearer;		/* the token itself, from --config; NULL: none */
+	const char *tls_cert, *tls_key; /* NULL: none */
+	uint32_t mode;			/* enum options_mode */
+	uint32_t enable_pprof;		/* enum options_switch */
+	bool is_cmdline_redacted;	/* arguments of programs are shown to nobody */
+	uint64_t max_duration_ns; /* of one profile, trace or run; 0: no limit of the operator's */
+	uint64_t idle_ns;	  /* connections that move nothing are closed */
+	uint64_t linger_ns;	  /* after the program's end; OPTIONS_FOREVER */
+
+	/* Files. */
+	const char *output_dir; /* "." by default */
+	const char *trace_file; /* --trace; NULL: none */
+	const char *cpu_profile, *mem_profile, *block_profile, *mutex_profile; /* NULL: none */
 	uint64_t buffer_bytes;	  /* of the always-on ring, all CPUs together */
 	uint64_t max_trace_bytes; /* of one recording on disk, before packing */
-	uint32_t events;	  /* FR_EVENTS_*; thread is always in it */
+
+	/* What is recorded and sampled. */
+	uint32_t events; /* FR_EVENTS_*; thread is always in it */
 	uint64_t lock_ns, syscall_ns;
 	uint64_t alloc_rate; /* mean bytes between samples; 0 off, 1 all */
 	uint32_t stack_depth;
+	uint32_t cpu_hz;	 /* of a CPU profile that asks for no other rate */
+	uint32_t cpu_engine;	 /* enum options_cpu_engine */
+	uint64_t block_rate_ns;	 /* as fr_control's */
+	uint32_t mutex_fraction; /* as fr_control's */
+
+	const char *config; /* --config; NULL: none */
 	bool is_quiet;
 	char **argv; /* the program and its arguments, NULL-terminated; borrowed from main() */
+
+	uint64_t is_given;  /* bit n: row n of the table stood on the command line */
+	GPtrArray *strings; /* owned */
 };
 
 /*
- * Parses the command line. Help, version and usage errors end the process (status 0, 0 and 2). All strings
- * are borrowed from `argv`.
+ * Parses the command line and the file of --config; what stands on the command line wins. Help, version and
+ * usage errors end the process (status 0, 0 and 2).
  */
 void options_parse(int argc, char **argv, struct options *options_out);
+
+/* True when the option stood on the command line. */
+bool options_is_given(const struct options *options, const char *name);
+
+/* Frees the strings. A struct of zeros is fine. */
+void options_fini(struct options *options);
 
 /*
  * Parses a list of event classes: "lock,syscall", "all", "none", "-alloc" (all but that), "all,-alloc".
@@ -34,3 +87,6 @@ int options_events_parse(const char *list, uint32_t *events_out, char **bad_out)
 
 /* The classes as a list, in the order of the schema: "lock,syscall,thread"; to g_free(). */
 char *options_events_format(uint32_t events);
+
+/* --block-rate as fr_control.block_rate_ns has it: "all", "0", "1ms". Returns 0, -EINVAL or -ERANGE. */
+int options_block_rate_parse(const char *text, uint64_t *ns_out);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "recorder/access.h"
 #include "recorder/recording.h"
 
 #define MAX_ENV 16
@@ -89,7 +90,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 	};
 	int err;
 
-	env_add(&list, "command", pack_command(options->argv));
+	env_add(&list, "command", access_command(options));
 	env_add(&list, "settings.events", options_events_format(options->events));
 	env_add_duration(&list, "settings.lock_threshold", options->lock_ns);
 	env_add_duration(&list, "settings.syscall_threshold", options->syscall_ns);

@@ -183,6 +183,13 @@ GArray *procfs_mappings(pid_t pid)
 	return mappings;
 }
 
+static int is_hiding_arguments;
+
+void procfs_hide_arguments(void)
+{
+	is_hiding_arguments = 1;
+}
+
 char *procfs_command(pid_t pid)
 {
 	char *text = g_malloc0(MAX_COMMAND), path[64];
@@ -198,6 +205,8 @@ char *procfs_command(pid_t pid)
 
 		g_string_append_printf(command, "%s%s", at ? " " : "", quoted ? quoted : arg);
 		g_free(quoted);
+		if (is_hiding_arguments)
+			break;
 	}
 	g_free(text);
 	return g_string_free(command, FALSE);

@@ -39,6 +39,9 @@ GArray *procfs_mappings(pid_t pid);
 /* Command line, arguments separated by spaces and quoted where a shell needs it; "" unknown. g_free(). */
 char *procfs_command(pid_t pid);
 
+/* From now on procfs_command() gives the program's name only. Before any thread is started. */
+void procfs_hide_arguments(void);
+
 /* Calls fn for each open descriptor, ascending as the kernel lists them, at most `max`. */
 void procfs_fds(
 	pid_t pid, unsigned max, void (*fn)(void *data, int fd, const char *target), void *data);

@@ -174,6 +174,8 @@ static void publish_result(struct recording *rec, const struct recording_info *i
 	result->fd = fd;
 	rec->last = *info;
 	rec->has_last = true;
+	if (info->lost_events != UINT64_MAX)
+		rec->lost_events += info->lost_events;
 	session_finished(&rec->session, info->id);
 	pthread_cond_broadcast(&rec->changed);
 	pthread_mutex_unlock(&rec->mutex);
@@ -345,6 +347,8 @@ static void fill_control(const struct recording_settings *set)
 	control->syscall_ns = set->options->syscall_ns;
 	control->ring_syscall_ns = MAX(set->options->syscall_ns, RING_SYSCALL_NS);
 	control->alloc_rate = set->options->events & FR_EVENTS_ALLOC ? set->options->alloc_rate : 0;
+	control->block_rate_ns = set->options->block_rate_ns;
+	control->mutex_fraction = set->options->mutex_fraction;
 	control->stack_depth = set->options->stack_depth;
 	control->recorder_pid = (uint32_t)getpid();
 	/* Last: a page without the magic number is not looked at. */
@@ -447,6 +451,7 @@ void recording_status(struct recording *rec, struct recording_status *status_out
 	status_out->current.state = rec->session.state;
 	status_out->has_last = rec->has_last;
 	status_out->last = rec->last;
+	status_out->lost_events = rec->lost_events;
 	status_out->is_ring_on = rec->is_ring_on;
 	if (rec->is_ring_on)
 		status_out->ring_window_ns = procfs_now() - rec->ring_since_ns;

@@ -56,6 +56,7 @@ struct recording_status {
 	bool has_current, has_last;
 	struct recording_info current, last;
 	bool is_ring_on;
+	uint64_t lost_events;	  /* by all runs and traces until now, as far as known */
 	uint64_t ring_bytes;	  /* capacity in memory */
 	uint64_t ring_held_bytes; /* of events in it, if has_ring_held */
 	bool has_ring_held;

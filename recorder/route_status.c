@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is going on: a page for people, a health check, and JSON for tools. */
+/* What is going on: a health check, and JSON for tools. */
 #include "recorder/routes.h"
 
 #include <glib.h>
@@ -13,8 +13,7 @@
 #include "recorder/blackbox_read.h"
 #include "recorder/reply.h"
 
-/* Threads of the program itself, from the kernel, so that it also works untraced; 0: it is gone. */
-static unsigned count_threads(pid_t pid)
+unsigned route_count_threads(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
 	g_autofree char *text = NULL;
@@ -42,7 +41,7 @@ static json_t *program_json(const struct routes_context *context, const struct b
 
 	return json_pack("{s:i, s:o, s:s, s:i, s:i, s:i, s:i}", "pid", (int)pid, "command",
 		reply_string(context->command), "started_at", start, "threads",
-		(int)count_threads(pid), "processes_traced", (int)sum->n_processes,
+		(int)route_count_threads(pid), "processes_traced", (int)sum->n_processes,
 		"processes_alive", (int)sum->n_alive, "threads_traced", (int)sum->n_threads);
 }
 
@@ -62,25 +61,60 @@ static json_t *ring_json(const struct recording_status *status)
 		"recording_for", window);
 }
 
-static json_t *settings_json(const struct options *options)
+/* Rates are those that hold now: they can be set while the program runs. */
+static json_t *settings_json(const struct routes_context *context)
 {
+	static const char *const engines[] = { "auto", "signal", "perf" };
+	const struct options *options = context->options;
+	const struct fr_control *control = context->control;
 	g_autofree char *events = options_events_format(options->events);
-	char lock[64], syscall[64];
+	char lock[64], syscall[64], limit[64];
+	json_t *settings;
 
 	units_duration_format((int64_t)options->lock_ns, lock, sizeof(lock));
 	units_duration_format((int64_t)options->syscall_ns, syscall, sizeof(syscall));
-	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:I}", "events", events, "lock_threshold",
-		lock, "syscall_threshold", syscall, "alloc_rate", (json_int_t)options->alloc_rate,
-		"stack_depth", (int)options->stack_depth, "buffer_size",
-		(json_int_t)options->buffer_bytes, "max_trace_size",
-		(json_int_t)options->max_trace_bytes);
+	units_duration_format((int64_t)options->max_duration_ns, limit, sizeof(limit));
+	settings = json_pack("{s:s, s:s, s:s, s:I, s:i, s:I, s:I}", "events", events,
+		"lock_threshold", lock, "syscall_threshold", syscall, "alloc_rate",
+		(json_int_t)(control ? control->alloc_rate : 0), "stack_depth",
+		(int)options->stack_depth, "buffer_size", (json_int_t)options->buffer_bytes,
+		"max_trace_size", (json_int_t)options->max_trace_bytes);
+	json_object_set_new(settings, "block_rate_ns",
+		json_integer(control ? (json_int_t)control->block_rate_ns : 0));
+	json_object_set_new(settings, "mutex_fraction",
+		json_integer(control ? (json_int_t)control->mutex_fraction : 0));
+	json_object_set_new(settings, "cpu_rate", json_integer((json_int_t)options->cpu_hz));
+	json_object_set_new(settings, "cpu_engine", json_string(engines[options->cpu_engine]));
+	json_object_set_new(settings, "max_duration", json_string(limit));
+	return settings;
 }
 
 static json_t *endpoints_json(void)
 {
-	return json_pack("[s, s, s, s, s, s, s]", "/", "/healthz", "/debug/trace/status",
-		"/debug/trace/recorder/run?duration=30s", "/debug/trace/recorder/stop",
-		"/debug/trace/recorder/snapshot", "/debug/pprof/trace?seconds=5");
+	static const char *const endpoints[] = {
+		"/",
+		"/healthz",
+		"/metrics",
+		"/debug/pprof/",
+		"/debug/pprof/profile?seconds=30",
+		"/debug/pprof/heap",
+		"/debug/pprof/allocs",
+		"/debug/pprof/block",
+		"/debug/pprof/mutex",
+		"/debug/pprof/goroutine?debug=2",
+		"/debug/pprof/threadcreate",
+		"/debug/pprof/trace?seconds=5",
+		"/debug/trace/status",
+		"/debug/trace/recorder/run?duration=30s",
+		"/debug/trace/recorder/stop",
+		"/debug/trace/recorder/snapshot",
+		"/debug/flightrec/rates",
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < G_N_ELEMENTS(endpoints); i++)
+		json_array_append_new(list, json_string(endpoints[i]));
+	return list;
 }
 
 void route_status(struct http_request *request, void *user)
@@ -111,7 +145,8 @@ void route_status(struct http_request *request, void *user)
 	json_object_set_new(
 		data, "blackboxes_unreadable", json_integer((json_int_t)sum.n_unreadable));
 	json_object_set_new(data, "scheduling", json_string(RECORDING_SCHEDULING));
-	json_object_set_new(data, "settings", settings_json(context->options));
+	json_object_set_new(data, "deadlocks", profiles_deadlocks(context->profiles));
+	json_object_set_new(data, "settings", settings_json(context));
 	json_object_set_new(data, "endpoints", endpoints_json());
 	json_object_set_new(data, "version", json_string(FLIGHTREC_VERSION));
 	g_free(status);
@@ -122,7 +157,7 @@ void route_healthz(struct http_request *request, void *user)
 {
 	const struct routes_context *context = user;
 	pid_t pid = atomic_load(&context->pid);
-	unsigned n_threads = count_threads(pid);
+	unsigned n_threads = route_count_threads(pid);
 	struct recording_status *status = g_new0(struct recording_status, 1);
 	const char *state;
 
@@ -136,102 +171,4 @@ void route_healthz(struct http_request *request, void *user)
 		reply_data(
 			request, json_pack("{s:s, s:i, s:i, s:s}", "status", "ok", "pid", (int)pid,
 					 "threads", (int)n_threads, "recorder", state));
-}
-
-static const char page[] =
-	"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width\">\n<title>trace-record</title>\n"
-	"<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 "
-	"1rem}"
-	"code{background:#8882;padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}"
-	"td{padding:.2em 1em .2em 0;vertical-align:top}:root{color-scheme:light "
-	"dark}</style></head>\n"
-	"<body><h1>trace-record</h1>\n"
-	"<p>Recording <code>%s</code> (pid %d, %u threads).</p>\n%s"
-	"<table>\n"
-	"<tr><td>Flight recorder</td><td>%s</td></tr>\n"
-	"<tr><td>Events</td><td>%s</td></tr>\n"
-	"<tr><td>Scheduling</td><td>%s</td></tr>\n"
-	"<tr><td>Recording now</td><td>%s</td></tr>\n"
-	"<tr><td>Last trace</td><td>%s</td></tr>\n"
-	"</table>\n<h2>What to do</h2>\n<table>\n"
-	"<tr><td><a href=\"/debug/trace/recorder/run?duration=10s\">run</a></td>"
-	"<td>record the next 10 s to trace.out: <code>curl "
-	"'%sdebug/trace/recorder/run?duration=10s'"
-	"</code></td></tr>\n"
-	"<tr><td><a href=\"/debug/trace/recorder/stop\">stop</a></td><td>end a run "
-	"early</td></tr>\n"
-	"<tr><td><a href=\"/debug/trace/recorder/snapshot\">snapshot</a></td>"
-	"<td>write what the flight recorder holds to trace.out "
-	"(<a href=\"/debug/trace/recorder/snapshot?download=1\">download</a>)</td></tr>\n"
-	"<tr><td><a href=\"/debug/pprof/trace?seconds=5\">trace</a></td>"
-	"<td>record 5 s and download them</td></tr>\n"
-	"<tr><td><a href=\"/debug/trace/status\">status</a></td><td>everything, as JSON</td></tr>\n"
-	"<tr><td><a href=\"/healthz\">healthz</a></td><td>is the program alive</td></tr>\n"
-	"</table>\n<p>Look at a trace with <code>trace-view summary "
-	"FILE</code>.</p></body></html>\n";
-
-static char *ring_words(const struct recording_status *status)
-{
-	char size[32], window[64];
-
-	if (!status->ring_bytes)
-		return g_strdup("off");
-	units_size_format(status->ring_bytes, size, sizeof(size));
-	/* Whole seconds are enough for people. */
-	units_duration_format((int64_t)(status->ring_window_ns / 1000000000 * 1000000000), window,
-		sizeof(window));
-	return status->is_ring_on
-		       ? g_strdup_printf("on for %s, holds the last %s of events", window, size)
-		       : g_strdup("paused by the recording");
-}
-
-static char *current_words(const struct recording_status *status)
-{
-	char size[32];
-
-	if (!status->has_current)
-		return g_strdup("nothing");
-	units_size_format(status->current.raw_bytes, size, sizeof(size));
-	return g_strdup_printf("%s %" PRIu64 " (%s), %s on disk",
-		session_kind_name(status->current.kind), status->current.id,
-		session_state_name(status->current.state), size);
-}
-
-static char *last_words(const struct recording_status *status)
-{
-	const struct recording_info *last = &status->last;
-	char size[32];
-
-	if (!status->has_last)
-		return g_strdup("none yet");
-	if (last->error[0])
-		return g_strdup(last->error);
-	units_size_format(last->n_bytes, size, sizeof(size));
-	return g_strdup_printf("%s, %s", last->file[0] ? last->file : "sent to a client", size);
-}
-
-void route_index(struct http_request *request, void *user)
-{
-	const struct routes_context *context = user;
-	struct recording_status *status = g_new0(struct recording_status, 1);
-	pid_t pid = atomic_load(&context->pid);
-	g_autofree char *events = options_events_format(context->options->events);
-	g_autofree char *command = g_markup_escape_text(context->command, -1);
-	const char *base =
-		g_str_has_prefix(context->url, "http") ? context->url : "http://localhost/";
-	g_autofree char *ring = NULL, *current = NULL, *last_plain = NULL, *last = NULL;
-	g_autofree char *why = NULL, *warning = NULL, *body = NULL;
-
-	recording_status(context->recording, status);
-	ring = ring_words(status);
-	current = current_words(status);
-	last_plain = last_words(status);
-	last = g_markup_escape_text(last_plain, -1);
-	why = g_markup_escape_text(status->untraced ? status->untraced : "", -1);
-	warning = *why ? g_strdup_printf("<p><strong>%s.</strong></p>\n", why) : g_strdup("");
-	body = g_strdup_printf(page, command, (int)pid, count_threads(pid), warning, ring, events,
-		RECORDING_SCHEDULING, current, last, base);
-	http_reply(request, 200, "text/html; charset=utf-8", body, strlen(body));
-	g_free(status);
 }

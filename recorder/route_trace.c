@@ -54,7 +54,8 @@ void route_run(struct http_request *request, void *user)
 	int64_t ns = 0;
 	int rc;
 
-	if (!read_duration(request, &ns))
+	if (!read_duration(request, &ns) ||
+		route_is_too_long(request, context->options, (uint64_t)ns))
 		return;
 	rc = recording_start(context->recording, SESSION_RUN, (uint64_t)ns, NULL, &info, &why);
 	if (rc)
@@ -143,6 +144,8 @@ void route_pprof_trace(struct http_request *request, void *user)
 	struct recording_info info = { 0 };
 	int fd, rc;
 
+	if (route_is_too_long(request, context->options, ns))
+		return;
 	if (ns > (uint64_t)MAX_RUN_NS) {
 		reply_pprof_error(request, 400,
 			"A trace cannot take over 30 min; ask for at most seconds=1800");

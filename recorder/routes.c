@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorder/routes.h"
 
+#include <glib.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "recorder/reply.h"
 
 #define MAX_CONNECTIONS 64
-#define IDLE_SECONDS 15
 
 /* HEAD would start or end something and show nothing: such routes answer GET only. */
 static const struct http_route route_table[] = {
 	{ "/", HTTP_GET | HTTP_HEAD, 0, route_index },
-	{ "/healthz", HTTP_GET | HTTP_HEAD, 0, route_healthz },
-	{ "/debug/trace/status", HTTP_GET | HTTP_HEAD, 0, route_status },
+	/* Probes of orchestrators carry no token; it says that the program lives, and how many threads it has. */
+	{ "/healthz", HTTP_GET | HTTP_HEAD, HTTP_OPEN, route_healthz },
+	{ "/metrics", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_metrics },
+	{ "/debug/flightrec/rates", HTTP_GET | HTTP_HEAD | HTTP_POST, HTTP_GUARDED, route_rates },
+	{ "/debug/flightrec/cpu/start", HTTP_POST, HTTP_GUARDED, route_cpu_start },
+	{ "/debug/flightrec/cpu/stop", HTTP_POST, HTTP_GUARDED, route_cpu_stop },
+	{ "/debug/flightrec/trace/start", HTTP_POST, HTTP_GUARDED, route_trace_start },
+	{ "/debug/flightrec/trace/stop", HTTP_POST, HTTP_GUARDED, route_trace_stop },
+	{ "/debug/trace/status", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_status },
 	{ "/debug/trace/recorder/run", HTTP_GET, HTTP_GUARDED, route_run },
 	{ "/debug/trace/recorder/stop", HTTP_GET, HTTP_GUARDED, route_stop },
 	{ "/debug/trace/recorder/snapshot", HTTP_GET, HTTP_GUARDED, route_snapshot },
@@ -20,6 +28,31 @@ static const struct http_route route_table[] = {
 	{ "/debug/pprof/", HTTP_GET | HTTP_HEAD, HTTP_PREFIX, route_pprof_unknown },
 	{ 0 },
 };
+
+#define PPROF "/debug/pprof/"
+
+static bool is_pprof(const struct http_request *request)
+{
+	return strncmp(http_request_path(request), PPROF, strlen(PPROF)) == 0;
+}
+
+bool route_is_too_long(struct http_request *request, const struct options *options, uint64_t ns)
+{
+	char limit[64];
+	g_autofree char *sentence = NULL;
+
+	if (!options->max_duration_ns || ns <= options->max_duration_ns)
+		return false;
+	if (is_pprof(request)) {
+		reply_pprof_error(request, 400, "profile duration exceeds server's WriteTimeout");
+		return true;
+	}
+	units_duration_format((int64_t)options->max_duration_ns, limit, sizeof(limit));
+	sentence = g_strdup_printf(
+		"The recorder was started with --max-duration %s; ask for at most that", limit);
+	reply_error(request, 400, "ILLEGAL_ARGUMENT", sentence);
+	return true;
+}
 
 /* Refusals of the server itself, in the form of the part they belong to. */
 static void refuse(struct http_request *request, unsigned status, const char *sentence, void *user)
@@ -39,7 +72,7 @@ static void refuse(struct http_request *request, unsigned status, const char *se
 		if (codes[i].status == status)
 			code = codes[i].code;
 	}
-	if (strncmp(http_request_path(request), "/debug/pprof/", strlen("/debug/pprof/")) == 0)
+	if (is_pprof(request))
 		reply_pprof_error(request, status, sentence);
 	else
 		reply_error(request, status, code, sentence);
@@ -52,6 +85,6 @@ void routes_fill(struct http_server_options *options_out, struct routes_context 
 		.refuse = refuse,
 		.user = context,
 		.max_connections = MAX_CONNECTIONS,
-		.idle_seconds = IDLE_SECONDS,
+		.idle_seconds = (unsigned)(context->options->idle_ns / 1000000000),
 	};
 }

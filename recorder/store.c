@@ -100,7 +100,8 @@ int store_file_begin(const struct store *store, struct store_file *file_out)
 	return begin(store->dir, path, true, file_out);
 }
 
-int store_file_begin_at(const char *path, struct store_file *file_out, char **why_out)
+int store_file_begin_at(
+	const char *option, const char *path, struct store_file *file_out, char **why_out)
 {
 	g_autofree char *absolute = fs_absolute(path);
 	g_autofree char *dir = g_path_get_dirname(absolute);
@@ -108,15 +109,14 @@ int store_file_begin_at(const char *path, struct store_file *file_out, char **wh
 	int err = 0;
 
 	if (stat(absolute, &st) == 0 && !S_ISREG(st.st_mode)) {
-		*why_out =
-			g_strdup_printf("--trace %s: expected the name of a file, but that is a %s",
-				path, S_ISDIR(st.st_mode) ? "folder" : "device or socket");
+		*why_out = g_strdup_printf("%s %s: expected the name of a file, but that is a %s",
+			option, path, S_ISDIR(st.st_mode) ? "folder" : "device or socket");
 		return -EINVAL;
 	}
 	err = begin(dir, absolute, false, file_out);
 	if (err)
 		*why_out = g_strdup_printf(
-			"--trace %s: cannot create a file in %s: %s", path, dir, strerror(-err));
+			"%s %s: cannot create a file in %s: %s", option, path, dir, strerror(-err));
 	return err;
 }
 

@@ -31,10 +31,11 @@ void store_close(struct store *store);
 int store_file_begin(const struct store *store, struct store_file *file_out);
 
 /*
- * Starts a file at any path; what is there is replaced when it is published. Returns 0, or -errno and one
- * sentence in *why_out.
+ * Starts a file at any path, which `option` named; what is there is replaced when it is published. Returns 0, or -errno
+ * and one sentence in *why_out.
  */
-int store_file_begin_at(const char *path, struct store_file *file_out, char **why_out);
+int store_file_begin_at(
+	const char *option, const char *path, struct store_file *file_out, char **why_out);
 
 /* Syncs the file and gives it its name. On failure it is discarded. Returns 0 or -errno. Closes either way. */
 int store_file_publish(struct store_file *file);

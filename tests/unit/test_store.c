@@ -157,18 +157,18 @@ static void test_named_file(void)
 	g_autofree char *text = NULL, *missing = g_strdup_printf("%s/no/my.out", dir);
 	struct store_file file;
 
-	CHECK_INT(store_file_begin_at(path, &file, &why), 0);
+	CHECK_INT(store_file_begin_at("--trace", path, &file, &why), 0);
 	CHECK_INT(write(file.fd, "x", 1), 1);
 	CHECK_INT(store_file_publish(&file), 0);
 	text = content(dir, "my.out");
 	CHECK_STR(text, "x");
-	CHECK_INT(store_file_begin_at(path, &file, &why), 0);
+	CHECK_INT(store_file_begin_at("--trace", path, &file, &why), 0);
 	CHECK_INT(store_file_publish(&file), 0);
 	CHECK_INT(count(dir), 1);
-	CHECK_INT(store_file_begin_at(dir, &file, &why), -EINVAL);
+	CHECK_INT(store_file_begin_at("--trace", dir, &file, &why), -EINVAL);
 	CHECK(why && strstr(why, "folder"));
 	g_clear_pointer(&why, g_free);
-	CHECK_INT(store_file_begin_at(missing, &file, &why), -ENOENT);
+	CHECK_INT(store_file_begin_at("--trace", missing, &file, &why), -ENOENT);
 	CHECK(why && strstr(why, "my.out"));
 	fs_remove_tree(dir);
 }
