@@ -78,6 +78,12 @@ static enum step apply_rule(struct walk *walk, const struct cfi_fde *fde,
 	default:
 		break;
 	}
+	/*
+	 * Saved below the stack pointer: an epilogue has popped it and the rule does not tell. There is no copy of
+	 * that, and the register has its old value.
+	 */
+	if (address < walk->registers.sp && rule->kind == CFI_OFFSET)
+		return STEP_ON;
 	return read_word(walk, address, value);
 }
 
