@@ -14,6 +14,7 @@ if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "FLIGHTREC_LIBRARY=$<TARGET_FILE:flightrec>")
   endfunction()
   fr_traced_test(test_alloc LIBS flightrec Threads::Threads m)
+  fr_traced_test(test_ask LIBS flightrec Threads::Threads)
   fr_traced_test(test_waits SOURCES unit/wait_cases.c LIBS Threads::Threads)
   fr_traced_test(test_custom LIBS flightrec Threads::Threads)
 endif()
