@@ -120,6 +120,17 @@ static void frame_set_line(
 	frame->file = symbol_batch_intern(batch, file ? file : "");
 }
 
+/* Inlined functions whose names are in a file that is missing say nothing. Returns how many frames are left. */
+static size_t drop_nameless(struct symbol_frame *frames, size_t n)
+{
+	size_t n_left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (*frames[i].func || i == n - 1)
+			frames[n_left++] = frames[i];
+	return n_left;
+}
+
 /*
  * Turns the chain of DIEs around an address, physical function first, into frames, innermost first. `top` is the DIE
  * of the unit that holds them: `unit` itself or, where that is a skeleton, the split one, whose numbers of files are
@@ -146,7 +157,7 @@ static void query_set_frames(struct symbol_query *query, struct symbol_batch *ba
 			frame_set_call_site(&frames[i + 1], batch, &die, files, n_files);
 	}
 	query->frames = frames;
-	query->n_frames = (uint32_t)n;
+	query->n_frames = (uint32_t)drop_nameless(frames, n);
 }
 
 /* A unit without a DIE for an address (assembler) may still have its line. */

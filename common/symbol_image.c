@@ -8,8 +8,10 @@
 #include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/symbol_debug_file.h"
@@ -189,6 +191,46 @@ static char *debug_path(const struct symbol_image *image)
 	return path ? path : g_strdup(image->path);
 }
 
+/*
+ * Debug information without any unit. Where a file of dwz is missing, libdw would look for one by itself, and take any
+ * by its name alone: what is found in this one instead is nothing.
+ */
+static int empty_dwarf_fd(void)
+{
+	static const char names[] = "\0.debug_info\0.shstrtab";
+	struct {
+		Elf64_Ehdr head;
+		Elf64_Shdr sections[3];
+		char names[sizeof(names)];
+		unsigned char zeros[16];
+	} file = { .head = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT } };
+	int fd = memfd_create("no debug information", MFD_CLOEXEC);
+
+	memcpy(file.head.e_ident, ELFMAG, SELFMAG);
+	file.head.e_ident[EI_CLASS] = ELFCLASS64;
+	file.head.e_ident[EI_DATA] = G_BYTE_ORDER == G_LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB;
+	file.head.e_ident[EI_VERSION] = EV_CURRENT;
+	file.head.e_shoff = offsetof(__typeof__(file), sections);
+	file.head.e_ehsize = sizeof(Elf64_Ehdr);
+	file.head.e_shentsize = sizeof(Elf64_Shdr);
+	file.head.e_shnum = 3;
+	file.head.e_shstrndx = 2;
+	file.sections[1].sh_name = 1;
+	file.sections[1].sh_type = SHT_PROGBITS;
+	file.sections[1].sh_offset = offsetof(__typeof__(file), zeros);
+	file.sections[1].sh_size = sizeof(file.zeros);
+	file.sections[2].sh_name = sizeof("\0.debug_info");
+	file.sections[2].sh_type = SHT_STRTAB;
+	file.sections[2].sh_offset = offsetof(__typeof__(file), names);
+	file.sections[2].sh_size = sizeof(names);
+	memcpy(file.names, names, sizeof(names));
+	if (fd >= 0 && pwrite(fd, &file, sizeof(file), 0) == (ssize_t)sizeof(file))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 /* Gives `dwarf` the file of dwz that it refers to, if it does. */
 static void attach_alt(struct symbol_image *image, Dwarf *dwarf)
 {
@@ -207,7 +249,7 @@ static void attach_alt(struct symbol_image *image, Dwarf *dwarf)
 	if (image->alt_fd < 0)
 		image->alt_fd = symbol_debuginfod_find(image->round, build_id, (size_t)n);
 	if (image->alt_fd < 0)
-		return;
+		image->alt_fd = empty_dwarf_fd();
 	image->alt = dwarf_begin(image->alt_fd, DWARF_C_READ);
 	if (image->alt)
 		dwarf_setalt(dwarf, image->alt);
