@@ -23,19 +23,18 @@ struct alloc_call {
 	uintptr_t frame, caller;
 };
 
-/* The countdown has passed zero: it has wrapped. Keeps errno. */
+/* More bytes came than were left: the count has wrapped. Keeps errno. */
 void alloc_sample(const struct alloc_call *call);
 
 /*
- * Counts an allocation down: one subtraction when it is not sampled. Only in exported functions. The size of an allocation
- * that failed may be anything: it is given back in alloc_sample().
+ * Counts an allocation: one addition when it is not sampled, whose carry says that more bytes came than were left. Only in
+ * exported functions. The size of an allocation that failed may be anything: it is taken back in alloc_sample().
  */
 #define ALLOC_COUNT(p, n, what)                                                                \
 	do {                                                                                   \
 		uint64_t alloc_size_ = (n);                                                    \
                                                                                                \
-		if (unlikely(__builtin_sub_overflow(                                           \
-			    fr_self.alloc_left, alloc_size_, &fr_self.alloc_left))) {          \
+		if (unlikely((fr_self.alloc_passed += alloc_size_) < alloc_size_)) {           \
 			struct alloc_call alloc_call_ = { (uintptr_t)(p), alloc_size_, (what), \
 				FR_FRAME(), FR_RETURN() };                                     \
 			alloc_sample(&alloc_call_);                                            \

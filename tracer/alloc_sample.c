@@ -36,11 +36,23 @@ static double random_exponential(struct fr_thread *t)
 	return -(exponent * 0.6931471805599453 + log_m);
 }
 
+static uint64_t left_of(const struct fr_thread *t)
+{
+	return ~t->alloc_passed;
+}
+
+static void set_left(struct fr_thread *t, uint64_t n)
+{
+	t->alloc_passed = ~n;
+}
+
 /* The next piece of the distance. */
 static void next_piece(struct fr_thread *t)
 {
-	t->alloc_left = t->alloc_rest < RECHECK_BYTES ? t->alloc_rest : RECHECK_BYTES;
-	t->alloc_rest -= t->alloc_left;
+	uint64_t n = t->alloc_rest < RECHECK_BYTES ? t->alloc_rest : RECHECK_BYTES;
+
+	t->alloc_rest -= n;
+	set_left(t, n);
 }
 
 static void draw(struct fr_thread *t, uint64_t rate)
@@ -116,7 +128,7 @@ static void record(struct fr_thread *t, const struct alloc_call *call)
 /* Counts `size` bytes down, piece by piece. Returns whether the end of the distance lies in them. */
 static int count_down(struct fr_thread *t, uint64_t size)
 {
-	while (size > t->alloc_left) {
+	while (size > left_of(t)) {
 		uint64_t rate = __atomic_load_n(&fr_control->alloc_rate, __ATOMIC_RELAXED);
 
 		if (rate != t->alloc_rate) {
@@ -126,19 +138,19 @@ static int count_down(struct fr_thread *t, uint64_t size)
 		if (!t->alloc_rest)
 			return 1;
 		/* A large allocation takes the pieces that it covers at once. */
-		size -= t->alloc_left;
+		size -= left_of(t);
 		if (size > RECHECK_BYTES) {
 			uint64_t n = t->alloc_rest < size ? t->alloc_rest : size;
 
 			t->alloc_rest -= n;
 			size -= n;
-			t->alloc_left = 0;
+			set_left(t, 0);
 			if (!t->alloc_rest)
 				return size > 0;
 		}
 		next_piece(t);
 	}
-	t->alloc_left -= size;
+	set_left(t, left_of(t) - size);
 	return 0;
 }
 
@@ -147,9 +159,9 @@ void alloc_sample(const struct alloc_call *call)
 	struct fr_thread *t = &fr_self;
 	int saved_errno = errno;
 
-	t->alloc_left += call->size;
+	t->alloc_passed -= call->size;
 	if (!fr_on || t->stage == FR_STAGE_OFF) {
-		t->alloc_left = t->stage == FR_STAGE_OFF ? UINT64_MAX : RECHECK_BYTES;
+		set_left(t, t->stage == FR_STAGE_OFF ? UINT64_MAX : RECHECK_BYTES);
 		return;
 	}
 	/* A thread that is attached just now draws its first distance: this allocation counts against it. */

@@ -8,7 +8,6 @@
 
 FR_EXPORT void flightrec_alloc(const void *p, size_t size)
 {
-	/* A thread that was never traced stays at 0 bytes left, and finds out there. */
 	if (p)
 		ALLOC_COUNT((uintptr_t)p | FR_LIVE_USER, size, FR_ALLOC_USER);
 }

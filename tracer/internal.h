@@ -42,7 +42,7 @@ struct fr_thread {
 	uint32_t tid;
 	struct fr_slot *slot; /* borrowed from the blackbox; NULL: table full or not attached */
 	struct fr_private *private; /* borrowed, parallel to slot */
-	uint64_t alloc_left;	    /* bytes until alloc_sample() looks again */
+	uint64_t alloc_passed;	    /* ~ of the bytes until alloc_sample() looks again */
 	uint64_t alloc_rest;	    /* and from then on until the next sample */
 	uint64_t alloc_rate;	    /* under which that was drawn */
 	uint64_t random;

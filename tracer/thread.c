@@ -23,7 +23,9 @@
 #include "tracer/offsets.h"
 #include "tracer/sys.h"
 
-__thread struct fr_thread fr_self __attribute__((tls_model("initial-exec")));
+/* The first allocation of a thread is looked at. */
+__thread struct fr_thread fr_self
+	__attribute__((tls_model("initial-exec"))) = { .alloc_passed = UINT64_MAX };
 
 _Static_assert(offsetof(struct fr_thread, in_vfork) == FR_OFFSET_IN_VFORK, "vfork.S agrees");
 _Static_assert(
