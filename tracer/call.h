@@ -2,6 +2,7 @@
 /* The shape of every system call hook: begin, the real call, end. */
 #pragma once
 
+#include "tracer/eintr.h"
 #include "tracer/internal.h"
 #include "tracer/thread.h"
 
@@ -71,3 +72,46 @@ void call_announce(struct call *call, const char *path);
 /* On a function that returns an error number and leaves errno alone. */
 #define CALL_HOOK_RC(type, name, call_id, fd, params, args) \
 	CALL_HOOK_AS(type, name, call_id, fd, NULL, -(int64_t)ret, params, args)
+
+/*
+ * A hook of a call that the kernel does not restart after a signal of ours (eintr.h). `is_eintr` says of `ret` that the
+ * call was interrupted; `again` makes ready for the next time: `wait` is a struct eintr_wait, the arguments are variables.
+ */
+#define CALL_HOOK_AGAIN_AS(type, name, call_id, fd, result, is_eintr, again, params, args)       \
+	FR_REAL(name)                                                                            \
+	FR_EXPORT type name params                                                               \
+	{                                                                                        \
+		struct call call;                                                                \
+		int is_traced = CALL_BEGIN(&call, FR_CALL_##call_id, fd);                        \
+		struct eintr_wait wait = { .begin_ns = is_traced ? call.begin_ns : call_now() }; \
+		type ret;                                                                        \
+                                                                                                 \
+		for (;;) {                                                                       \
+			eintr_begin();                                                           \
+			ret = REAL(name) args;                                                   \
+			if (likely(!(is_eintr)) || !eintr_is_ours(FR_FRAME()))                   \
+				break;                                                           \
+			again;                                                                   \
+		}                                                                                \
+		(void)wait;                                                                      \
+		if (likely(is_traced))                                                           \
+			call_end(&call, result, NULL);                                           \
+		return ret;                                                                      \
+	}
+
+/* A call that is not followed now is hardly worth reading a clock; where nothing is, no signal of ours comes. */
+static inline uint64_t call_now(void)
+{
+	return fr_on ? fr_now() : 0;
+}
+
+#define CALL_IS_EINTR(ret) ((ret) == -1 && errno == EINTR)
+
+/* On a function that returns -1 and sets errno. */
+#define CALL_HOOK_AGAIN(type, name, call_id, fd, again, params, args)                            \
+	CALL_HOOK_AGAIN_AS(type, name, call_id, fd, CALL_RESULT(ret), CALL_IS_EINTR(ret), again, \
+		params, args)
+
+/* The same for one that takes no time limit, or keeps its own. */
+#define CALL_HOOK_SAME(type, name, call_id, fd, params, args) \
+	CALL_HOOK_AGAIN(type, name, call_id, fd, (void)0, params, args)

@@ -8,6 +8,7 @@
 #include <semaphore.h>
 #include <threads.h>
 
+#include "tracer/eintr.h"
 #include "tracer/lock_wait.h"
 
 /* A wait on a condition lets the mutex go; those who wait for that are told so. */
@@ -75,7 +76,10 @@ FR_REAL(sem_trywait)
 		errno = saved_errno;                                                       \
 		if (!lock_wait_begin(&wait, FR_LOCK_SEM, sem, 0, FR_FRAME(), FR_RETURN())) \
 			return REAL(name) args;                                            \
-		ret = REAL(name) args;                                                     \
+		do {                                                                       \
+			eintr_begin();                                                     \
+			ret = REAL(name) args;                                             \
+		} while (ret == -1 && errno == EINTR && eintr_is_ours(FR_FRAME()));        \
 		lock_wait_end(&wait, ret == 0 ? 0 : errno);                                \
 		return ret;                                                                \
 	}

@@ -15,10 +15,10 @@ ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t offset, size_t size);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t offset, size_t size);
 
-CALL_HOOK(ssize_t, read, read, fd, (int fd, void *buf, size_t n), (fd, buf, n))
-CALL_HOOK(ssize_t, __read_chk, read, fd, (int fd, void *buf, size_t n, size_t size),
+CALL_HOOK_SAME(ssize_t, read, read, fd, (int fd, void *buf, size_t n), (fd, buf, n))
+CALL_HOOK_SAME(ssize_t, __read_chk, read, fd, (int fd, void *buf, size_t n, size_t size),
 	(fd, buf, n, size))
-CALL_HOOK(ssize_t, write, write, fd, (int fd, const void *buf, size_t n), (fd, buf, n))
+CALL_HOOK_SAME(ssize_t, write, write, fd, (int fd, const void *buf, size_t n), (fd, buf, n))
 CALL_HOOK(ssize_t, pread, pread64, fd, (int fd, void *buf, size_t n, off_t offset),
 	(fd, buf, n, offset))
 CALL_HOOK(ssize_t, pread64, pread64, fd, (int fd, void *buf, size_t n, off64_t offset),
@@ -36,8 +36,8 @@ CALL_HOOK(ssize_t, pwrite64, pwrite64, fd, (int fd, const void *buf, size_t n, o
 #define VEC_AT_PARAMS(off) (int fd, const struct iovec *vec, int n, off offset)
 #define VEC_FLAGS_PARAMS(off) (int fd, const struct iovec *vec, int n, off offset, int flags)
 
-CALL_HOOK(ssize_t, readv, readv, fd, VEC_PARAMS, (fd, vec, n))
-CALL_HOOK(ssize_t, writev, writev, fd, VEC_PARAMS, (fd, vec, n))
+CALL_HOOK_SAME(ssize_t, readv, readv, fd, VEC_PARAMS, (fd, vec, n))
+CALL_HOOK_SAME(ssize_t, writev, writev, fd, VEC_PARAMS, (fd, vec, n))
 CALL_HOOK(ssize_t, preadv, preadv, fd, VEC_AT_PARAMS(off_t), (fd, vec, n, offset))
 CALL_HOOK(ssize_t, preadv64, preadv, fd, VEC_AT_PARAMS(off64_t), (fd, vec, n, offset))
 CALL_HOOK(ssize_t, pwritev, pwritev, fd, VEC_AT_PARAMS(off_t), (fd, vec, n, offset))

@@ -115,23 +115,28 @@ static void put_address(char *text, const struct sockaddr *address, socklen_t si
 	*at = '\0';
 }
 
-#define ADDRESS_HOOK(name)                                                       \
-	FR_REAL(name)                                                            \
-	FR_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) \
-	{                                                                        \
-		struct call call;                                                \
-		char text[128] = "";                                             \
-		int64_t result;                                                  \
-		int ret;                                                         \
-                                                                                 \
-		if (!CALL_BEGIN(&call, FR_CALL_##name, fd))                      \
-			return REAL(name)(fd, address, size);                    \
-		ret = REAL(name)(fd, address, size);                             \
-		result = CALL_RESULT(ret);                                       \
-		if (call_saw_path(result))                                       \
-			put_address(text, address.__sockaddr__, size);           \
-		call_end(&call, result, text[0] ? text : NULL);                  \
-		return ret;                                                      \
+#define ADDRESS_HOOK(name)                                                             \
+	FR_REAL(name)                                                                  \
+	FR_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)       \
+	{                                                                              \
+		struct call call;                                                      \
+		char text[128] = "";                                                   \
+		int64_t result;                                                        \
+		int ret;                                                               \
+		int is_traced = CALL_BEGIN(&call, FR_CALL_##name, fd);                 \
+                                                                                       \
+		/* An interrupted connect() goes on; made again, it waits for that. */ \
+		do {                                                                   \
+			eintr_begin();                                                 \
+			ret = REAL(name)(fd, address, size);                           \
+		} while (unlikely(CALL_IS_EINTR(ret)) && eintr_is_ours(FR_FRAME()));   \
+		if (!is_traced)                                                        \
+			return ret;                                                    \
+		result = CALL_RESULT(ret);                                             \
+		if (call_saw_path(result))                                             \
+			put_address(text, address.__sockaddr__, size);                 \
+		call_end(&call, result, text[0] ? text : NULL);                        \
+		return ret;                                                            \
 	}
 
 ADDRESS_HOOK(bind)
@@ -153,18 +158,29 @@ FR_EXPORT int socket(int family, int type, int protocol)
 }
 
 FR_REAL(recvmsg)
+static ssize_t receive(int fd, struct msghdr *message, int flags, uintptr_t frame)
+{
+	ssize_t ret;
+
+	do {
+		eintr_begin();
+		ret = REAL(recvmsg)(fd, message, flags);
+	} while (unlikely(CALL_IS_EINTR(ret)) && eintr_is_ours(frame));
+	return ret;
+}
+
 FR_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
 	struct call call;
 	ssize_t ret;
 
 	if (!CALL_BEGIN(&call, FR_CALL_recvmsg, fd)) {
-		ret = REAL(recvmsg)(fd, message, flags);
+		ret = receive(fd, message, flags, FR_FRAME());
 		if (ret >= 0 && fr_is_lttng(FR_RETURN()))
 			lttng_fd_move_received(message);
 		return ret;
 	}
-	ret = REAL(recvmsg)(fd, message, flags);
+	ret = receive(fd, message, flags, FR_FRAME());
 	call_end(&call, CALL_RESULT(ret), NULL);
 	return ret;
 }
@@ -172,32 +188,33 @@ FR_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 CALL_HOOK(int, socketpair, socketpair, -1, (int family, int type, int protocol, int fds[2]),
 	(family, type, protocol, fds))
 CALL_HOOK(int, listen, listen, fd, (int fd, int backlog), (fd, backlog))
-CALL_HOOK(int, accept, accept, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
+CALL_HOOK_SAME(int, accept, accept, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
 	(fd, address, size))
-CALL_HOOK(int, accept4, accept4, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size, int flags),
-	(fd, address, size, flags))
+CALL_HOOK_SAME(int, accept4, accept4, fd,
+	(int fd, __SOCKADDR_ARG address, socklen_t *size, int flags), (fd, address, size, flags))
 CALL_HOOK(int, shutdown, shutdown, fd, (int fd, int how), (fd, how))
-CALL_HOOK(ssize_t, send, send, fd, (int fd, const void *buf, size_t n, int flags),
+CALL_HOOK_SAME(ssize_t, send, send, fd, (int fd, const void *buf, size_t n, int flags),
 	(fd, buf, n, flags))
-CALL_HOOK(ssize_t, sendto, sendto, fd,
+CALL_HOOK_SAME(ssize_t, sendto, sendto, fd,
 	(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG address,
 		socklen_t size),
 	(fd, buf, n, flags, address, size))
-CALL_HOOK(ssize_t, sendmsg, sendmsg, fd, (int fd, const struct msghdr *message, int flags),
+CALL_HOOK_SAME(ssize_t, sendmsg, sendmsg, fd, (int fd, const struct msghdr *message, int flags),
 	(fd, message, flags))
-CALL_HOOK(int, sendmmsg, sendmmsg, fd, (int fd, struct mmsghdr *messages, unsigned n, int flags),
-	(fd, messages, n, flags))
-CALL_HOOK(ssize_t, recv, recv, fd, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
-CALL_HOOK(ssize_t, __recv_chk, recv, fd, (int fd, void *buf, size_t n, size_t size, int flags),
+CALL_HOOK_SAME(int, sendmmsg, sendmmsg, fd,
+	(int fd, struct mmsghdr *messages, unsigned n, int flags), (fd, messages, n, flags))
+CALL_HOOK_SAME(
+	ssize_t, recv, recv, fd, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
+CALL_HOOK_SAME(ssize_t, __recv_chk, recv, fd, (int fd, void *buf, size_t n, size_t size, int flags),
 	(fd, buf, n, size, flags))
-CALL_HOOK(ssize_t, recvfrom, recvfrom, fd,
+CALL_HOOK_SAME(ssize_t, recvfrom, recvfrom, fd,
 	(int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG address, socklen_t *size),
 	(fd, buf, n, flags, address, size))
-CALL_HOOK(ssize_t, __recvfrom_chk, recvfrom, fd,
+CALL_HOOK_SAME(ssize_t, __recvfrom_chk, recvfrom, fd,
 	(int fd, void *buf, size_t n, size_t size, int flags, __SOCKADDR_ARG address,
 		socklen_t *n_address),
 	(fd, buf, n, size, flags, address, n_address))
-CALL_HOOK(int, recvmmsg, recvmmsg, fd,
+CALL_HOOK_SAME(int, recvmmsg, recvmmsg, fd,
 	(int fd, struct mmsghdr *messages, unsigned n, int flags, struct timespec *timeout),
 	(fd, messages, n, flags, timeout))
 CALL_HOOK(int, getsockopt, getsockopt, fd,
@@ -226,21 +243,25 @@ static __attribute__((noinline)) int only_fd(uintptr_t at, nfds_t n, uintptr_t f
 
 #define FIRST_FD only_fd((uintptr_t)fds, n, FR_FRAME())
 
-CALL_HOOK(
-	int, poll, poll, FIRST_FD, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout))
-CALL_HOOK(int, __poll_chk, poll, FIRST_FD,
+#define LEFT_MS timeout = eintr_left_ms(&wait, timeout)
+#define LEFT_TIME timeout = eintr_left_time(&wait, timeout)
+
+CALL_HOOK_AGAIN(int, poll, poll, FIRST_FD, LEFT_MS, (struct pollfd * fds, nfds_t n, int timeout),
+	(fds, n, timeout))
+CALL_HOOK_AGAIN(int, __poll_chk, poll, FIRST_FD, LEFT_MS,
 	(struct pollfd * fds, nfds_t n, int timeout, size_t size), (fds, n, timeout, size))
-CALL_HOOK(int, ppoll, ppoll, FIRST_FD,
+CALL_HOOK_AGAIN(int, ppoll, ppoll, FIRST_FD, LEFT_TIME,
 	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
 	(fds, n, timeout, mask))
-CALL_HOOK(int, __ppoll_chk, ppoll, FIRST_FD,
+CALL_HOOK_AGAIN(int, __ppoll_chk, ppoll, FIRST_FD, LEFT_TIME,
 	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t size),
 	(fds, n, timeout, mask, size))
-CALL_HOOK(int, select, select, -1,
+/* The kernel leaves the sets as they were, and writes what is left into the timeout. */
+CALL_HOOK_SAME(int, select, select, -1,
 	(int n, fd_set *readable, fd_set *writable, fd_set *failed, struct timeval *timeout),
 	(n, readable, writable, failed, timeout))
-CALL_HOOK(int, pselect, pselect, -1,
+CALL_HOOK_AGAIN(int, pselect, pselect, -1, LEFT_TIME,
 	(int n, fd_set *readable, fd_set *writable, fd_set *failed, const struct timespec *timeout,
 		const sigset_t *mask),
 	(n, readable, writable, failed, timeout, mask))
@@ -249,12 +270,12 @@ CALL_HOOK(int, epoll_create1, epoll_create1, -1, (int flags), (flags))
 CALL_HOOK(int, epoll_ctl, epoll_ctl, fd,
 	(int epoll, int operation, int fd, struct epoll_event *event),
 	(epoll, operation, fd, event))
-CALL_HOOK(int, epoll_wait, epoll_wait, epoll,
+CALL_HOOK_AGAIN(int, epoll_wait, epoll_wait, epoll, LEFT_MS,
 	(int epoll, struct epoll_event *events, int n, int timeout), (epoll, events, n, timeout))
-CALL_HOOK(int, epoll_pwait, epoll_pwait, epoll,
+CALL_HOOK_AGAIN(int, epoll_pwait, epoll_pwait, epoll, LEFT_MS,
 	(int epoll, struct epoll_event *events, int n, int timeout, const sigset_t *mask),
 	(epoll, events, n, timeout, mask))
-CALL_HOOK(int, epoll_pwait2, epoll_pwait2, epoll,
+CALL_HOOK_AGAIN(int, epoll_pwait2, epoll_pwait2, epoll, LEFT_TIME,
 	(int epoll, struct epoll_event *events, int n, const struct timespec *timeout,
 		const sigset_t *mask),
 	(epoll, events, n, timeout, mask))

@@ -17,6 +17,7 @@
 #include "tracer/call.h"
 #include "tracer/hook_close.h"
 #include "tracer/process.h"
+#include "tracer/sigprof.h"
 #include "tracer/sys.h"
 
 /*
@@ -114,37 +115,49 @@ FR_EXPORT int daemon(int keep_directory, int keep_files)
 	return ret;
 }
 
+struct exec {
+	struct call call;
+	struct sigprof_exec sigprof;
+	int is_traced;
+};
+
 /* The image is about to be replaced. A path that the kernel could not read is not read by us either. */
-static int exec_begin(
-	struct call *call, int fd, const char *path, uintptr_t frame, uintptr_t caller)
+static void exec_begin(
+	struct exec *exec, int fd, const char *path, uintptr_t frame, uintptr_t caller)
 {
-	if (!call_begin(call, FR_CALL_exec, fd, frame, caller))
-		return 0;
-	if (path && sys(SYS_faccessat, AT_FDCWD, path, F_OK) == -EFAULT)
-		path = NULL;
-	call_announce(call, path && path[0] ? path : "-");
-	process_exec(1);
-	return 1;
+	int saved_errno = errno;
+
+	exec->is_traced = call_begin(&exec->call, FR_CALL_exec, fd, frame, caller);
+	sigprof_before_exec(&exec->sigprof);
+	if (exec->is_traced) {
+		if (path && sys(SYS_faccessat, AT_FDCWD, path, F_OK) == -EFAULT)
+			path = NULL;
+		call_announce(&exec->call, path && path[0] ? path : "-");
+		process_exec(1);
+	}
+	errno = saved_errno;
 }
 
-static void exec_failed(struct call *call, int is_traced, const char *path)
+static void exec_failed(struct exec *exec, const char *path)
 {
-	if (!is_traced)
+	sigprof_exec_failed(&exec->sigprof);
+	if (!exec->is_traced)
 		return;
 	process_exec(0);
-	call_end(call, -(int64_t)errno, path);
+	call_end(&exec->call, -(int64_t)errno, path);
 }
 
-#define EXEC_HOOK(name, fd, path, params, args)                                       \
-	FR_REAL(name)                                                                 \
-	FR_EXPORT int name params                                                     \
-	{                                                                             \
-		struct call call;                                                     \
-		int is_traced = exec_begin(&call, fd, path, FR_FRAME(), FR_RETURN()); \
-		int ret = REAL(name) args;                                            \
-                                                                                      \
-		exec_failed(&call, is_traced, path);                                  \
-		return ret;                                                           \
+#define EXEC_HOOK(name, fd, path, params, args)                       \
+	FR_REAL(name)                                                 \
+	FR_EXPORT int name params                                     \
+	{                                                             \
+		struct exec exec;                                     \
+		int ret;                                              \
+                                                                      \
+		exec_begin(&exec, fd, path, FR_FRAME(), FR_RETURN()); \
+		ret = REAL(name) args;                                \
+		exec_failed(&exec, path);                             \
+		return ret;                                           \
 	}
 
 EXEC_HOOK(execve, -1, path, (const char *path, char *const argv[], char *const env[]),
@@ -174,21 +187,21 @@ EXEC_HOOK(execveat, dir, path,
 			argv[i] = va_arg(list, char *);  \
 	} while (0)
 
-#define EXECL_HOOK(name, exec, ...)                                               \
-	FR_EXPORT int name(const char *path, const char *first, ...)              \
-	{                                                                         \
-		struct call call;                                                 \
-		va_list list;                                                     \
-		char **argv;                                                      \
-		int is_traced, ret;                                               \
-                                                                                  \
-		va_start(list, first);                                            \
-		COLLECT(argv, first, list);                                       \
-		is_traced = exec_begin(&call, -1, path, FR_FRAME(), FR_RETURN()); \
-		ret = REAL(exec)(path, argv __VA_ARGS__);                         \
-		va_end(list);                                                     \
-		exec_failed(&call, is_traced, path);                              \
-		return ret;                                                       \
+#define EXECL_HOOK(name, real, ...)                                   \
+	FR_EXPORT int name(const char *path, const char *first, ...)  \
+	{                                                             \
+		struct exec exec;                                     \
+		va_list list;                                         \
+		char **argv;                                          \
+		int ret;                                              \
+                                                                      \
+		va_start(list, first);                                \
+		COLLECT(argv, first, list);                           \
+		exec_begin(&exec, -1, path, FR_FRAME(), FR_RETURN()); \
+		ret = REAL(real)(path, argv __VA_ARGS__);             \
+		va_end(list);                                         \
+		exec_failed(&exec, path);                             \
+		return ret;                                           \
 	}
 
 EXECL_HOOK(execl, execv)
@@ -218,12 +231,18 @@ EXIT_HOOK(_Exit)
 		char *const argv[], char *const env[])                                          \
 	{                                                                                       \
 		struct call call;                                                               \
+		int is_traced = CALL_BEGIN(&call, FR_CALL_posix_spawn, -1);                     \
+		int is_shown = sigprof_before_spawn(), ret;                                     \
 		pid_t pid = 0;                                                                  \
-		int ret;                                                                        \
                                                                                                 \
-		if (!CALL_BEGIN(&call, FR_CALL_posix_spawn, -1))                                \
-			return REAL(name)(pid_out, path, actions, attributes, argv, env);       \
-		ret = REAL(name)(&pid, path, actions, attributes, argv, env);                   \
+		if (!is_traced)                                                                 \
+			ret = REAL(name)(pid_out, path, actions, attributes, argv, env);        \
+		else                                                                            \
+			ret = REAL(name)(&pid, path, actions, attributes, argv, env);           \
+		if (is_shown)                                                                   \
+			sigprof_after_spawn();                                                  \
+		if (!is_traced)                                                                 \
+			return ret;                                                             \
 		if (ret == 0 && pid_out)                                                        \
 			*pid_out = pid;                                                         \
 		call_end(&call, ret ? -(int64_t)ret : pid, path);                               \
@@ -233,18 +252,34 @@ EXIT_HOOK(_Exit)
 SPAWN_HOOK(posix_spawn)
 SPAWN_HOOK(posix_spawnp)
 
-CALL_HOOK(int, system, system, -1, (const char *command), (command))
+FR_REAL(system)
+FR_EXPORT int system(const char *command)
+{
+	struct call call;
+	int is_traced = CALL_BEGIN(&call, FR_CALL_system, -1);
+	int is_shown = sigprof_before_spawn(), ret;
+
+	ret = REAL(system)(command);
+	if (is_shown)
+		sigprof_after_spawn();
+	if (is_traced)
+		call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
 
 FR_REAL(popen)
 FR_EXPORT FILE *popen(const char *command, const char *mode)
 {
 	struct call call;
+	int is_traced = CALL_BEGIN(&call, FR_CALL_popen, -1);
+	int is_shown = sigprof_before_spawn();
 	FILE *ret;
 
-	if (!CALL_BEGIN(&call, FR_CALL_popen, -1))
-		return REAL(popen)(command, mode);
 	ret = REAL(popen)(command, mode);
-	call_end(&call, ret ? 0 : -(int64_t)errno, NULL);
+	if (is_shown)
+		sigprof_after_spawn();
+	if (is_traced)
+		call_end(&call, ret ? 0 : -(int64_t)errno, NULL);
 	return ret;
 }
 
@@ -269,14 +304,22 @@ static int is_fork(long nr)
 	return nr == SYS_clone || nr == SYS_clone3;
 }
 
-/* Closing by number is guarded like close() itself. */
+/* Closing by number is guarded like close() itself; a new image must find no signal of ours. */
 static long make(long (*real)(long, ...), long nr, const long args[6])
 {
+	struct sigprof_exec exec;
+	long ret;
+
 	if (nr == SYS_close)
 		return close_guarded((int)args[0]);
 	if (nr == SYS_close_range)
 		return close_range_guarded((unsigned)args[0], (unsigned)args[1], (int)args[2]);
-	return real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	if (nr != SYS_execve && nr != SYS_execveat)
+		return real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	sigprof_before_exec(&exec);
+	ret = real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	sigprof_exec_failed(&exec);
+	return ret;
 }
 
 FR_EXPORT long fr_hook_syscall(long nr, long a, long b, long c, long d, long e, long f)

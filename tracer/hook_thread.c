@@ -74,7 +74,7 @@ static __attribute__((noinline)) struct entry begin(struct start *shared)
 
 	start_give_back(shared);
 	if (start.is_lttng)
-		census_add_lttng();
+		census_add_own();
 	else
 		thread_attach(&birth);
 	return (struct entry){ start.routine, start.argument };

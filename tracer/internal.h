@@ -51,6 +51,7 @@ struct fr_thread {
 	uint64_t *waiting
 		[FR_WAIT_PLACES]; /* entries of the wait table that this thread holds; NULL none */
 	const uint64_t *inside;	  /* cookie of the wait or call under way; see thread_enter() */
+	uintptr_t eintr_sp;	  /* sp of a call that our own signal interrupted; see eintr.h */
 };
 
 #define FR_REGION_DEPTH 32
@@ -70,6 +71,14 @@ struct fr_private {
 	uint32_t n_captures;	     /* before `repeat` is mapped */
 	struct stack_repeat *repeat; /* owned mapping; NULL: not yet */
 	uintptr_t frames[512]; /* of the walk under way: too large for the program's small stacks */
+	uint64_t timer;	       /* the CPU timer; see sampler.c. Atomic: owner and helper thread */
+	uint32_t timer_hz;     /* its rate; whoever made it writes, whoever takes it away reads */
+	uint32_t
+		dump_wanted; /* fr_control.dump_seq that a signal is on its way for; 0: none. Atomic */
+	uint64_t timer_cpu_ns; /* CPU time of the thread when the timer began */
+	uint64_t timer_ticks;  /* ticks that arrived since; the owner's handler alone writes */
+	uintptr_t signal_frames
+		[512]; /* of the signal handler's walk, which may interrupt the other */
 	struct fr_region regions[FR_REGION_DEPTH];
 	char labels[FR_LABEL_DEPTH + 1]
 		   [sizeof(((struct fr_slot *)0)->labels)]; /* [0] is inherited */
@@ -94,6 +103,14 @@ struct fr_range {
 };
 extern struct fr_range fr_lttng_all __attribute__((visibility("hidden"))); /* hull of the ranges */
 int fr_is_lttng_slow(uintptr_t address);
+
+/* Where our own code lies. */
+extern struct fr_range fr_own __attribute__((visibility("hidden")));
+
+static inline int fr_is_own(uintptr_t address)
+{
+	return address - fr_own.start < fr_own.end - fr_own.start;
+}
 
 static inline int fr_is_lttng(uintptr_t address)
 {

@@ -19,10 +19,13 @@
 #include "tracer/blackbox.h"
 #include "tracer/custom.h"
 #include "tracer/events_thread.h"
+#include "tracer/helper.h"
 #include "tracer/internal.h"
 #include "tracer/live.h"
 #include "tracer/lttng_fd.h"
 #include "tracer/modules.h"
+#include "tracer/sampler.h"
+#include "tracer/sigprof.h"
 #include "tracer/stack.h"
 #include "tracer/sys.h"
 #include "tracer/thread.h"
@@ -34,6 +37,7 @@ uint16_t fr_proc;
 const struct fr_control *fr_control;
 struct fr_blackbox *fr_blackbox;
 struct fr_range fr_lttng_all = { 0, UINTPTR_MAX };
+struct fr_range fr_own;
 
 void *fr_find_vfork(void) __attribute__((visibility("hidden")));
 
@@ -52,14 +56,22 @@ const char *process_rundir(void)
 	return rundir;
 }
 
-/* Remembers where liblttng-ust*.so lie. */
-static int find_lttng(struct dl_phdr_info *info, size_t size, void *arg)
+/* Remembers where liblttng-ust*.so and this library lie. */
+static int find_ranges(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const char *name = strrchr(info->dlpi_name, '/');
 	struct fr_range *hull = arg;
 	size_t i;
 
 	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + phdr->p_vaddr;
+
+		if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_X) &&
+			(uintptr_t)find_ranges - begin < phdr->p_memsz)
+			fr_own = (struct fr_range){ begin, begin + phdr->p_memsz };
+	}
 	if (strncmp(name ? name + 1 : info->dlpi_name, "liblttng-ust", 12) != 0)
 		return 0;
 	for (i = 0; i < info->dlpi_phnum && n_lttng_ranges < FR_LTTNG_RANGES; i++) {
@@ -87,7 +99,7 @@ static void know_lttng(void)
 	struct fr_range hull = { UINTPTR_MAX, 0 };
 
 	knows_lttng = 1;
-	dl_iterate_phdr(find_lttng, &hull);
+	dl_iterate_phdr(find_ranges, &hull);
 	if (!n_lttng_ranges)
 		hull.start = 0;
 	fr_lttng_all = hull;
@@ -187,13 +199,20 @@ static void complain(const char *why)
 		sys(SYS_write, 2, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
+/* gcc -pg puts it into a program; gprof's timer and handler are set up inside libc. */
+extern void gmon_start(void) __asm__("__gmon_start__") __attribute__((weak));
+
 static void switch_on(const struct thread_birth *birth)
 {
 	/* Release: a thread that sees it on sees all tables. */
 	__atomic_store_n(&fr_on, 1, __ATOMIC_RELEASE);
 	fr_blackbox->state = FR_PROCESS_RUNNING;
+	if (gmon_start)
+		sigprof_give_up();
+	sampler_init();
 	thread_attach(birth);
 	emit_process();
+	helper_start();
 }
 
 static __attribute__((constructor)) void start(void)
@@ -237,6 +256,7 @@ static __attribute__((destructor)) void stop(void)
 
 	if (!fr_on || fr_self.in_vfork)
 		return;
+	sampler_end();
 	thread_detach();
 	process_end();
 	fr_on = 0;
@@ -264,14 +284,18 @@ void process_after_fork(void)
 	api_record_after_fork();
 	__atomic_store_n(&fr_on, 1, __ATOMIC_RELEASE);
 	fr_blackbox->state = FR_PROCESS_RUNNING;
+	sigprof_after_fork();
+	sampler_init();
 	thread_after_fork();
 	emit_process();
+	helper_start();
 }
 
 void process_is_raw_child(void)
 {
 	if (fr_on)
 		fr_count(forks_raw, 1);
+	sigprof_after_fork();
 	fr_on = 0;
 	fr_self.stage = FR_STAGE_OFF;
 }

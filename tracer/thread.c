@@ -21,6 +21,7 @@
 #include "tracer/events_thread.h"
 #include "tracer/labels.h"
 #include "tracer/offsets.h"
+#include "tracer/sampler.h"
 #include "tracer/sys.h"
 
 /* The first allocation of a thread is looked at. */
@@ -41,6 +42,15 @@ static int has_exit_key;
 static struct fr_slot *slot_table(void)
 {
 	return (struct fr_slot *)((char *)fr_blackbox + fr_blackbox->off_slots);
+}
+
+uint32_t thread_table(struct fr_slot **slots_out, struct fr_private **privates_out)
+{
+	uint32_t n = __atomic_load_n(&fr_blackbox->n_threads, __ATOMIC_ACQUIRE);
+
+	*slots_out = slot_table();
+	*privates_out = privates;
+	return n < FR_BB_MAX_THREADS ? n : FR_BB_MAX_THREADS;
 }
 
 /* A slot has one writer at a time; readers retry while seq is odd or has changed. */
@@ -202,6 +212,7 @@ void thread_attach(const struct thread_birth *birth)
 		pthread_setspecific(exit_key, t);
 	if (fr_wants(FR_EVENTS_THREAD))
 		emit_start(t, birth);
+	sampler_attach(t);
 	t->busy = 0;
 	errno = saved_errno;
 }
@@ -224,6 +235,7 @@ void thread_detach(void)
 	}
 	t->stage = FR_STAGE_OFF;
 	if (t->slot) {
+		sampler_detach(t);
 		slot_write_begin(t->slot);
 		t->slot->state = FR_STATE_EXITED;
 		t->slot->end_ns = fr_now();

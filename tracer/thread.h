@@ -26,6 +26,12 @@ void thread_attach(const struct thread_birth *birth);
 /* Ends it: flightrec_thread:exit, slot marked. Context: the thread itself, late in its exit. */
 void thread_detach(void);
 
+/*
+ * All slots used so far, and what belongs to them, in parallel; borrowed. Returns their number. A slot may change at any
+ * time. Context: hook | helper thread.
+ */
+uint32_t thread_table(struct fr_slot **slots_out, struct fr_private **privates_out);
+
 /* Child of a fork: the one thread that is left gets a new slot in the new blackbox. Context: init. */
 void thread_after_fork(void);
 

@@ -59,6 +59,15 @@ static inline bool arch_context_register(
 	return true;
 }
 
+/* Did a system call, just over, say EINTR to the code that was interrupted? Then it is behind its `svc #0`. */
+static inline bool arch_context_has_eintr(const arch_context *context)
+{
+	uintptr_t pc = arch_context_pc(context);
+
+	return (int64_t)context->uc_mcontext.regs[0] == -4 && (pc & (ARCH_PAGE - 1)) >= 4 &&
+	       ((const volatile uint32_t *)pc)[-1] == 0xd4000001;
+}
+
 /* Where the context lies once a handler has returned into the trampoline: after the siginfo. */
 static inline uintptr_t arch_signal_context(uintptr_t sp)
 {

@@ -53,6 +53,19 @@ static inline bool arch_context_register(
 	return true;
 }
 
+/*
+ * Did a system call, just over, say EINTR to the code that was interrupted? Then it is behind its `syscall`.
+ * That instruction lies in the same page as the pc, or the answer is no.
+ */
+static inline bool arch_context_has_eintr(const arch_context *context)
+{
+	uintptr_t pc = arch_context_pc(context);
+
+	return context->uc_mcontext.gregs[REG_RAX] == -4 && (pc & (ARCH_PAGE - 1)) >= 2 &&
+	       ((const volatile uint8_t *)pc)[-2] == 0x0f &&
+	       ((const volatile uint8_t *)pc)[-1] == 0x05;
+}
+
 /* Where the context lies once a handler has returned into the trampoline, and how much of it we read. */
 static inline uintptr_t arch_signal_context(uintptr_t sp)
 {
