@@ -85,7 +85,7 @@ int custom_new(const char *name)
 		if (!__atomic_compare_exchange_n(&profile->state, &unused, NAMING, 0,
 			    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			continue;
-		strcpy(names[i], name);
+		memcpy(names[i], name, strlen(name) + 1);
 		memcpy(profile->name, names[i], sizeof(names[i]));
 		profile->n_entries = 0;
 		/* Sequentially consistent, as are the loads behind: of two at once one sees the other. */
