@@ -114,6 +114,8 @@ const char *http_request_body(const struct http_request *request, size_t *n_out)
 pid_t http_request_peer(const struct http_request *request);
 /* True when the client closed its side: nobody waits for the answer any more. */
 bool http_request_is_gone(const struct http_request *request);
+/* The same, after at most `ms`: returns as soon as the client goes. */
+bool http_request_wait_gone(const struct http_request *request, int ms);
 
 /* Adds a header to the coming reply. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);

@@ -79,6 +79,11 @@ const char *http_request_body(const struct http_request *request, size_t *n_out)
 
 bool http_request_is_gone(const struct http_request *request)
 {
+	return http_request_wait_gone(request, 0);
+}
+
+bool http_request_wait_gone(const struct http_request *request, int ms)
+{
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct pollfd pfd = { .events = POLLRDHUP };
@@ -86,7 +91,7 @@ bool http_request_is_gone(const struct http_request *request)
 	if (!info)
 		return true;
 	pfd.fd = info->connect_fd;
-	return poll(&pfd, 1, 0) > 0 && (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR));
+	return poll(&pfd, 1, ms) > 0 && (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 bool http_request_is_ending(const struct http_request *request)
@@ -111,8 +116,8 @@ static void reply_queue(struct http_request *request, unsigned status,
 	}
 	if (content_type)
 		MHD_add_response_header(response, "Content-Type", content_type);
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
+	if (status < 300 || status >= 400)
+		MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	for (unsigned i = 0; i < request->n_headers; i++)
 		MHD_add_response_header(
 			response, request->headers[i].name, request->headers[i].value);

@@ -233,8 +233,10 @@ static guint queries_set_symbols(
 		struct symbol_query *query = &g_array_index(queries, struct symbol_query, i);
 		const struct symbol_span *span = symbol_span_find(table, query->addr);
 
-		if (span)
-			query->symbol = symbol_batch_intern(batch, span->name);
+		if (!span)
+			continue;
+		query->symbol = symbol_batch_intern(batch, span->name);
+		query->offset = query->addr - span->lo;
 	}
 	return table->len;
 }
@@ -266,8 +268,11 @@ static int image_resolve(struct symbol_image *image, struct symbol_batch *batch,
 	symbol_image_set_debuginfod(image, batch->debuginfod);
 	has_names = queries_set_symbols(queries, image, batch) > 0;
 	has_names |= symbol_dwarf_resolve(image, batch, all, queries->len);
-	for (guint i = 0; i < queries->len; i++)
+	for (guint i = 0; i < queries->len; i++) {
 		query_set_symbol_frame(&all[i], batch);
+		for (uint32_t k = 0; k < all[i].n_frames; k++)
+			all[i].frames[k].offset = all[i].offset;
+	}
 	return has_names;
 }
 

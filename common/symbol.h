@@ -34,6 +34,7 @@ struct symbol_frame {
 	const char *system_name;  /* as in the symbol table */
 	const char *file;	  /* "" unknown */
 	uint32_t line, func_line; /* 0 unknown */
+	uint64_t offset; /* of the address in the symbol around it; 0 also when that is not known */
 };
 
 struct symbol_batch *symbol_batch_new(const struct symbol_options *options);

@@ -12,6 +12,7 @@ struct symbol_query {
 	uint64_t addr;
 	const char
 		*symbol; /* name in the symbol table around addr; NULL none; belongs to the batch */
+	uint64_t offset; /* of addr in `symbol` */
 	struct symbol_frame *frames; /* NULL until resolved; belongs to the batch */
 	uint32_t n_frames;
 	uint8_t is_known; /* answered from the cache */

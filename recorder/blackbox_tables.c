@@ -119,6 +119,11 @@ static uint32_t read_word(const struct blackbox *blackbox, size_t offset)
 	return blackbox_read(blackbox, &word, sizeof(word), offset) ? 0 : word;
 }
 
+uint32_t blackbox_helper_tid(const struct blackbox *blackbox)
+{
+	return read_word(blackbox, offsetof(struct fr_blackbox, helper_tid));
+}
+
 uint32_t blackbox_helper_seq(const struct blackbox *blackbox)
 {
 	return read_word(blackbox, offsetof(struct fr_blackbox, helper_seq));

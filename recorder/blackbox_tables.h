@@ -30,6 +30,7 @@ GArray *blackbox_customs(const struct blackbox *blackbox);
 /* What is in them now: a GArray of struct fr_custom_entry. */
 GArray *blackbox_custom_entries(const struct blackbox *blackbox);
 
-/* fr_blackbox.helper_seq and cpu_refusal as they are now. */
+/* fr_blackbox.helper_tid, helper_seq and cpu_refusal as they are now. */
+uint32_t blackbox_helper_tid(const struct blackbox *blackbox);
 uint32_t blackbox_helper_seq(const struct blackbox *blackbox);
 uint32_t blackbox_cpu_refusal(const struct blackbox *blackbox);

@@ -166,15 +166,15 @@ static void append_tail(const GPtrArray *processes, const struct profile_rows *r
 		rss += status_bytes(status, "\nVmRSS:");
 		max_rss += status_bytes(status, "\nVmHWM:");
 	}
-	g_string_append(tail, "# runtime.MemStats\n"
-			      "# (estimates from the samples)\n");
+	/* Estimates from the samples, then what the kernel knows. */
+	g_string_append(tail, "# runtime.MemStats\n");
 	g_string_append_printf(tail,
 		"# Alloc = %" PRId64 "\n# TotalAlloc = %" PRId64 "\n# Mallocs = %" PRId64
 		"\n# Frees = %" PRId64 "\n# HeapAlloc = %" PRId64 "\n# HeapObjects = %" PRId64 "\n",
 		sums[3], sums[1], sums[0], MAX(sums[0] - sums[2], 0), sums[3], sums[2]);
 	g_string_append_printf(tail,
-		"# (from the kernel)\n# Sys = %" PRIu64 "\n# HeapSys = %" PRIu64
-		"\n# Stack = %" PRIu64 "\n# RSS = %" PRIu64 "\n# MaxRSS = %" PRIu64 "\n",
+		"# Sys = %" PRIu64 "\n# HeapSys = %" PRIu64 "\n# Stack = %" PRIu64
+		"\n# RSS = %" PRIu64 "\n# MaxRSS = %" PRIu64 "\n",
 		size, data, stack, rss, max_rss);
 }
 

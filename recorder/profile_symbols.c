@@ -41,6 +41,7 @@ struct profile_symbols {
 	struct symbol_batch *batch;  /* owned */
 	GHashTable *spaces;	     /* process id → struct space, owned */
 	GArray *lines;		     /* struct profile_line, scratch */
+	uint64_t offset;	     /* of the address of `lines` in its function */
 	bool is_shared;
 };
 
@@ -248,6 +249,7 @@ static void find_lines(struct profile_symbols *symbols, const struct space *spac
 	g_array_set_size(symbols->lines, 0);
 	frames = symbol_batch_lookup(symbols->batch, space->places[span->value].batch,
 		pc - module_at(space, span->value)->base, &n);
+	symbols->offset = frames[0].offset;
 	for (size_t i = 0; i < n; i++) {
 		struct profile_line line = { frames[i].func, frames[i].system_name, frames[i].file,
 			frames[i].line, frames[i].func_line };
@@ -275,6 +277,7 @@ static uint64_t location_of(struct profile_symbols *symbols, struct space *space
 		id = profile_location(symbols->profile, place->mapping, pc + place->shift,
 			(const struct profile_line *)(const void *)symbols->lines->data,
 			symbols->lines->len);
+		profile_set_offset(symbols->profile, id, symbols->offset);
 	} else {
 		id = profile_location(symbols->profile, 0,
 			profile_space_address(

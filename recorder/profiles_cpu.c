@@ -46,9 +46,14 @@ static const char *refusal_words(uint32_t refusal)
 	}
 }
 
-static bool is_sampled(const struct profile_process *process)
+static uint32_t refusal_of(const struct profile_process *process)
 {
-	return blackbox_cpu_refusal(process->blackbox) == FR_CPU_OK;
+	uint32_t refusal = blackbox_cpu_refusal(process->blackbox);
+
+	/* Without a thread of its own the tracer could not even say so. */
+	if (refusal == FR_CPU_OK && !blackbox_helper_tid(process->blackbox))
+		return FR_CPU_NO_HELPER;
+	return refusal;
 }
 
 /* How many living processes take samples. *who_out: one that does not, or NULL. */
@@ -62,7 +67,7 @@ static unsigned count_sampled(const GPtrArray *processes, const struct profile_p
 
 		if (!process->is_alive || !process->blackbox)
 			continue;
-		if (is_sampled(process))
+		if (refusal_of(process) == FR_CPU_OK)
 			n++;
 		else if (!*who_out)
 			*who_out = process;
@@ -88,8 +93,7 @@ static int begin_signal(
 	n_sampled += processes->len == 0;
 	if (who)
 		*why_out = g_strdup_printf("process %d (%s) cannot be sampled by signal: it %s",
-			(int)who->pid, who->exe,
-			refusal_words(blackbox_cpu_refusal(who->blackbox)));
+			(int)who->pid, who->exe, refusal_words(refusal_of(who)));
 	if (n_sampled) {
 		cpu->hz = hz;
 		return 0;

@@ -16,6 +16,7 @@ static void reply_json(struct http_request *request, unsigned status, json_t *bo
 	char *text = json_dumps(body, JSON_INDENT(2));
 	g_autofree char *line = g_strdup_printf("%s\n", text ? text : "{}");
 
+	http_reply_header(request, "Cache-Control", "no-store");
 	http_reply(request, status, JSON_TYPE, line, strlen(line));
 	free(text);
 	json_decref(body);

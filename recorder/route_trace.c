@@ -175,8 +175,3 @@ void route_pprof_trace(struct http_request *request, void *user)
 	else
 		send_file(request, "trace", fd);
 }
-
-void route_pprof_unknown(struct http_request *request, void *user)
-{
-	reply_pprof_error(request, 404, "Unknown profile");
-}

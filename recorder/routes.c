@@ -25,7 +25,13 @@ static const struct http_route route_table[] = {
 	{ "/debug/trace/recorder/stop", HTTP_GET, HTTP_GUARDED, route_stop },
 	{ "/debug/trace/recorder/snapshot", HTTP_GET, HTTP_GUARDED, route_snapshot },
 	{ "/debug/pprof/trace", HTTP_GET, HTTP_GUARDED, route_pprof_trace },
-	{ "/debug/pprof/", HTTP_GET | HTTP_HEAD, HTTP_PREFIX, route_pprof_unknown },
+	{ "/debug/pprof/profile", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_profile },
+	{ "/debug/pprof/symbol", HTTP_GET | HTTP_HEAD | HTTP_POST, HTTP_GUARDED,
+		route_pprof_symbol },
+	{ "/debug/pprof/cmdline", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_cmdline },
+	{ "/debug/pprof", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_redirect },
+	{ "/debug/pprof/", HTTP_GET | HTTP_HEAD | HTTP_POST, HTTP_GUARDED | HTTP_PREFIX,
+		route_pprof },
 	{ 0 },
 };
 

@@ -36,8 +36,8 @@ void routes_fill(struct http_server_options *options_out, struct routes_context 
  */
 bool route_is_too_long(struct http_request *request, const struct options *options, uint64_t ns);
 
-/* Threads of a process, from the kernel, so that it also works untraced; 0: it is gone. */
-unsigned route_count_threads(pid_t pid);
+/* Threads of the program, the tracer's own left out; 0: it is gone. */
+unsigned route_count_threads(const struct routes_context *context);
 
 /* Handlers; `user` is a struct routes_context. */
 void route_index(struct http_request *request, void *user);
@@ -48,7 +48,11 @@ void route_run(struct http_request *request, void *user);
 void route_stop(struct http_request *request, void *user);
 void route_snapshot(struct http_request *request, void *user);
 void route_pprof_trace(struct http_request *request, void *user);
-void route_pprof_unknown(struct http_request *request, void *user);
+void route_pprof(struct http_request *request, void *user);
+void route_pprof_profile(struct http_request *request, void *user);
+void route_pprof_symbol(struct http_request *request, void *user);
+void route_pprof_cmdline(struct http_request *request, void *user);
+void route_pprof_redirect(struct http_request *request, void *user);
 void route_rates(struct http_request *request, void *user);
 void route_cpu_start(struct http_request *request, void *user);
 void route_cpu_stop(struct http_request *request, void *user);

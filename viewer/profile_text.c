@@ -136,15 +136,29 @@ static void append_call(GString *out, const char *name)
 		g_string_append(out, "(...)");
 }
 
+/* Its place in its file, which is the same in every run. */
+static void append_nameless(
+	const struct profile *profile, const struct profile_tables_location *location, GString *out)
+{
+	const char *module = module_of(profile, location), *name = strrchr(module, '/');
+	uint64_t offset = location->address;
+
+	if (location->mapping) {
+		const struct profile_tables_mapping *mapping = &g_array_index(
+			profile->mappings, struct profile_tables_mapping, location->mapping - 1);
+		offset += mapping->file_offset - mapping->start;
+	}
+	g_string_append_printf(out, "[%s+" HEX "](...)\n\t%s:0 +0x0\n", name ? name + 1 : module,
+		offset, *module ? module : "??");
+}
+
 void profile_text_trace(
 	const struct profile *profile, const uint64_t *locations, size_t n_locations, GString *out)
 {
 	for (size_t i = 0; i < n_locations; i++) {
 		const struct profile_tables_location *location = location_at(profile, locations[i]);
-		const char *module = module_of(profile, location);
 		if (location->n_lines == 0)
-			g_string_append_printf(out, "[" HEX "](...)\n\t%s:0 +0x0\n",
-				location->address, *module ? module : "??");
+			append_nameless(profile, location, out);
 		for (uint32_t k = 0; k < location->n_lines; k++) {
 			struct place place = place_at(profile, location, k);
 			append_call(out, place.name);

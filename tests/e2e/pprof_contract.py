@@ -64,7 +64,7 @@ def check_23_restart(folder):
     out = pprof("-top", "-alloc_objects", *files, cwd=folder.path)
     check(len(re.findall(r" known_leak$", out, re.M)) == 1, f"one function of two runs: {out}")
     raw = pprof("-raw", *files, cwd=folder.path)
-    names = re.findall(r"^\d+: 0x\S+ M=\d+ known_leak ", raw, re.M)
+    names = re.findall(r"^ *\d+: 0x\S+ M=\d+ known_leak ", raw, re.M)
     check(len(names) == 1, f"at one place: {names}")
 
 

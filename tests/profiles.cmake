@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# The sampled profiles as the recorder builds them.
+if(TARGET fr_recorder AND TARGET view_profile)
+  foreach(name test_profiles test_deadlock test_profile_text)
+    fr_unit_test(${name} LIBS fr_recorder profile_proto PkgConfig::VIEW_ZLIB)
+  endforeach()
+endif()
