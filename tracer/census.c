@@ -93,6 +93,11 @@ void census_leave(uint32_t tid)
 		exit(0);
 }
 
+int census_is_alone(void)
+{
+	return __atomic_load_n(&n_program_threads, __ATOMIC_RELAXED) <= 1;
+}
+
 void census_after_fork(void)
 {
 	n_program_threads = 1;

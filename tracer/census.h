@@ -22,3 +22,6 @@ void census_leave(uint32_t tid);
 
 /* Child of a fork: one thread is left. */
 void census_after_fork(void);
+
+/* Is there no thread of the program's that began with our knowledge, but this one? Context: hook. */
+int census_is_alone(void);

@@ -105,7 +105,79 @@ FR_EXPORT void closefrom(int first)
 }
 
 CALL_HOOK(int, dup, dup, fd, (int fd), (fd))
-CALL_HOOK(int, dup2, dup2, fd, (int fd, int to), (fd, to))
-CALL_HOOK(int, dup3, dup3, fd, (int fd, int to, int flags), (fd, to, flags))
+/*
+ * dup2() and dup3() close what has the number. One of liblttng-ust's is refused with the error of a number that the
+ * process may not have (RLIMIT_NOFILE). Its list, which tells, has no other question than "close this, by that
+ * function, unless it is yours": the function that it is given makes the real call.
+ */
+struct renumbering {
+	int from, flags;
+	int is_dup3, is_made;
+};
+static __thread struct renumbering *renumbering __attribute__((tls_model("initial-exec")));
+
+FR_REAL(dup2)
+FR_REAL(dup3)
+
+static int renumber(int to)
+{
+	const struct renumbering *how = renumbering;
+
+	renumbering->is_made = 1;
+	return how->is_dup3 ? REAL(dup3)(how->from, to, how->flags) : REAL(dup2)(how->from, to);
+}
+
+static int renumber_guarded(int to, struct renumbering *how)
+{
+	struct renumbering *outer = renumbering;
+	int ret;
+
+	renumbering = how;
+	ret = lttng_fd_is_candidate(to) ? lttng_ust_safe_close_fd(to, renumber) : renumber(to);
+	renumbering = outer;
+	if (!how->is_made)
+		errno = EBADF;
+	return ret;
+}
+
+int dup2_guarded(int from, int to)
+{
+	struct renumbering how = { .from = from };
+
+	return renumber_guarded(to, &how);
+}
+
+int dup3_guarded(int from, int to, int flags)
+{
+	struct renumbering how = { .from = from, .flags = flags, .is_dup3 = 1 };
+
+	return renumber_guarded(to, &how);
+}
+
+FR_EXPORT int dup2(int from, int to)
+{
+	struct call call;
+	int ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_dup2, from))
+		return fr_is_lttng(FR_RETURN()) ? REAL(dup2)(from, to) : dup2_guarded(from, to);
+	ret = dup2_guarded(from, to);
+	call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
+
+FR_EXPORT int dup3(int from, int to, int flags)
+{
+	struct call call;
+	int ret;
+
+	if (!CALL_BEGIN(&call, FR_CALL_dup3, from))
+		return fr_is_lttng(FR_RETURN()) ? REAL(dup3)(from, to, flags)
+						: dup3_guarded(from, to, flags);
+	ret = dup3_guarded(from, to, flags);
+	call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
+
 CALL_HOOK(int, pipe, pipe, -1, (int fds[2]), (fds))
 CALL_HOOK(int, pipe2, pipe2, -1, (int fds[2], int flags), (fds, flags))

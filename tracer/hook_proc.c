@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes: fork and its relatives, exec, spawn. vfork: vfork.S. */
+/* Processes: fork and its relatives, exec, spawn. vfork: vfork.S; clone: hook_clone.c. */
 #include <alloca.h>
 #include <fcntl.h>
 #include <pty.h>
@@ -15,22 +15,13 @@
 #include <lttng/ust-fork.h>
 
 #include "tracer/call.h"
+#include "tracer/fork.h"
 #include "tracer/hook_close.h"
 #include "tracer/process.h"
 #include "tracer/sigprof.h"
 #include "tracer/sys.h"
 
-/*
- * liblttng-ust must know of a fork: without its protocol the child shares the parent's ring positions, and
- * its exit() waits for threads that are not there. The guard is held across, so that the program's pthread_atfork()
- * handlers in the child do not write into the parent's slot.
- */
-struct fork_state {
-	sigset_t signals;
-	int had_guard;
-};
-
-static void before_fork(struct fork_state *state)
+void fork_before(struct fork_state *state)
 {
 	int saved_errno = errno;
 
@@ -39,7 +30,7 @@ static void before_fork(struct fork_state *state)
 	errno = saved_errno;
 }
 
-static void after_fork(struct fork_state *state, int is_child)
+void fork_after(struct fork_state *state, int is_child)
 {
 	int saved_errno = errno;
 
@@ -64,11 +55,12 @@ FR_EXPORT pid_t fork(void)
 	int is_traced = CALL_BEGIN(&call, FR_CALL_fork, -1);
 	pid_t pid;
 
-	if (!process_is_ready())
+	/* liblttng-ust's own: it makes a file by a child that ends at once. */
+	if (!process_is_ready() || fr_is_lttng(FR_RETURN()))
 		return REAL(fork)();
-	before_fork(&state);
+	fork_before(&state);
 	pid = REAL(fork)();
-	after_fork(&state, pid == 0);
+	fork_after(&state, pid == 0);
 	if (is_traced && pid != 0)
 		call_end(&call, CALL_RESULT(pid), NULL);
 	return pid;
@@ -94,9 +86,9 @@ FR_EXPORT int forkpty(
 
 	if (!process_is_ready())
 		return REAL(forkpty)(master, name, terminal, size);
-	before_fork(&state);
+	fork_before(&state);
 	pid = REAL(forkpty)(master, name, terminal, size);
-	after_fork(&state, pid == 0);
+	fork_after(&state, pid == 0);
 	return pid;
 }
 
@@ -109,9 +101,9 @@ FR_EXPORT int daemon(int keep_directory, int keep_files)
 
 	if (!process_is_ready())
 		return REAL(daemon)(keep_directory, keep_files);
-	before_fork(&state);
+	fork_before(&state);
 	ret = REAL(daemon)(keep_directory, keep_files);
-	after_fork(&state, ret == 0);
+	fork_after(&state, ret == 0);
 	return ret;
 }
 
@@ -304,12 +296,18 @@ static int is_fork(long nr)
 	return nr == SYS_clone || nr == SYS_clone3;
 }
 
-/* Closing by number is guarded like close() itself; a new image must find no signal of ours. */
+/* By number, closing is guarded as by name; a new image must find no signal of ours. */
 static long make(long (*real)(long, ...), long nr, const long args[6])
 {
 	struct sigprof_exec exec;
 	long ret;
 
+#ifdef SYS_dup2
+	if (nr == SYS_dup2)
+		return dup2_guarded((int)args[0], (int)args[1]);
+#endif
+	if (nr == SYS_dup3)
+		return dup3_guarded((int)args[0], (int)args[1], (int)args[2]);
 	if (nr == SYS_close)
 		return close_guarded((int)args[0]);
 	if (nr == SYS_close_range)

@@ -10,8 +10,8 @@
 #include "tracer/sys.h"
 
 /*
- * The top of a table of at most 4096: beyond that the kernel would have to allocate a table for the highest
- * number in use, 8 bytes each.
+ * Above the numbers that the program may have (the soft limit), where it cannot hit them; below them where there is no
+ * room, or where that would be far up: the kernel has a table for the highest number in use, 8 bytes each.
  */
 #define TOP 4096
 #define ROOM 256
@@ -20,6 +20,8 @@ static int base = -1;	 /* lowest number for moved descriptors */
 static int highest = -1; /* highest number seen */
 static int has_unmoved;	 /* a move failed: any number may be theirs */
 
+static int is_above_limit; /* base is the soft limit */
+
 void lttng_fd_init(void)
 {
 	struct rlimit limit = { 0, 0 };
@@ -27,7 +29,30 @@ void lttng_fd_init(void)
 
 	sys(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
 	top = limit.rlim_cur > TOP ? TOP : (long)limit.rlim_cur;
-	base = (int)(top > 2 * ROOM ? top - ROOM : top - top / 4);
+	is_above_limit = limit.rlim_cur < TOP && limit.rlim_max >= limit.rlim_cur + ROOM;
+	base = (int)(is_above_limit ? top : top > 2 * ROOM ? top - ROOM : top - top / 4);
+}
+
+/* A number from base on. The limit is raised for as long as that takes. Returns it or -errno. */
+static long duplicate(int fd)
+{
+	struct rlimit limit, raised, found;
+	long moved;
+
+	if (!is_above_limit || sys(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+	raised = limit;
+	if (raised.rlim_cur < (rlim_t)base + ROOM)
+		raised.rlim_cur = (rlim_t)base + ROOM;
+	if (raised.rlim_cur > raised.rlim_max)
+		raised.rlim_cur = raised.rlim_max;
+	sys(SYS_prlimit64, 0, RLIMIT_NOFILE, &raised, NULL);
+	moved = sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+	/* The program changed it meanwhile: its word stands. */
+	if (sys(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, &found) == 0 &&
+		(found.rlim_cur != raised.rlim_cur || found.rlim_max != raised.rlim_max))
+		sys(SYS_prlimit64, 0, RLIMIT_NOFILE, &found, NULL);
+	return moved;
 }
 
 static void note(int fd)
@@ -49,7 +74,7 @@ int lttng_fd_move(int fd)
 		note(fd);
 		return fd;
 	}
-	moved = sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
+	moved = duplicate(fd);
 	if (moved < 0) {
 		has_unmoved = 1;
 		return fd;

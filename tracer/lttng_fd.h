@@ -10,7 +10,7 @@ struct msghdr;
 /* Reads the descriptor limit. Context: init, and early hooks. */
 void lttng_fd_init(void);
 
-/* Moves a descriptor to the top of the table; returns its number from now on. Keeps errno. */
+/* Moves a descriptor out of the program's way; returns its number from now on. Keeps errno. */
 int lttng_fd_move(int fd);
 
 /* The same for all that were received in a message. */

@@ -242,9 +242,15 @@ out:
 	errno = saved_errno;
 }
 
+/* Not the process that the blackbox is of, but one that shares its memory (clone). */
+static int is_other_process(void)
+{
+	return (uint32_t)sys(SYS_getpid) != fr_blackbox->pid;
+}
+
 void process_end(void)
 {
-	if (!fr_on || fr_self.in_vfork)
+	if (!fr_on || fr_self.in_vfork || is_other_process())
 		return;
 	fr_blackbox->end_ns = fr_now();
 	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_EXITED, __ATOMIC_RELEASE);
@@ -254,7 +260,7 @@ static __attribute__((destructor)) void stop(void)
 {
 	int saved_errno = errno;
 
-	if (!fr_on || fr_self.in_vfork)
+	if (!fr_on || fr_self.in_vfork || is_other_process())
 		return;
 	sampler_end();
 	thread_detach();

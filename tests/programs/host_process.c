@@ -2,6 +2,7 @@
 /* Births and deaths: fork, vfork, exec, spawn, daemon, and each way to end. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -98,6 +99,52 @@ static int run_vfork(void)
 {
 	for (int i = 0; i < 5; i++)
 		vfork_once(i % 2, 40 + i);
+	return 0;
+}
+
+static char clone_stack[256 << 10] __attribute__((aligned(16)));
+static int pipe_ends[2];
+
+/* What a child does must not be taken for what its parent does. */
+static int clone_child(void *arg)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	const char *text = arg;
+
+	for (int i = 0; i < 100; i++) {
+		pthread_mutex_lock(&lock);
+		pthread_mutex_unlock(&lock);
+		if (lseek(0, 0, SEEK_CUR) == -2)
+			_exit(1);
+	}
+	return write(pipe_ends[1], text, 1) == 1 ? 21 : 1;
+}
+
+static void clone_once(const char *text, int flags)
+{
+	char byte;
+	pid_t pid;
+
+	MUST(pipe(pipe_ends) == 0);
+	pid = clone(clone_child, clone_stack + sizeof(clone_stack), flags | SIGCHLD, (void *)text);
+	MUST(pid > 0);
+	for (int i = 0; i < 1000; i++)
+		MUST(getppid() > 0 && lseek(pipe_ends[0], 0, SEEK_CUR) < 0);
+	MUST(read(pipe_ends[0], &byte, 1) == 1 && byte == text[0]);
+	report_child(text, pid);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+}
+
+static int run_clone(void)
+{
+	clone_once("fork", 0);
+	clone_once("files shared", CLONE_FILES);
+	clone_once("as vfork", CLONE_VM | CLONE_VFORK);
+	clone_once("memory shared", CLONE_VM);
+	clone_once("fork once more", 0);
+	MUST(clone(NULL, clone_stack + sizeof(clone_stack), 0, NULL) < 0);
+	printf("no function: %s\n", strerror(errno));
 	return 0;
 }
 
@@ -282,6 +329,7 @@ static const struct test_case cases[] = {
 	{ "fork_nested", run_fork_nested },
 	{ "fork_threads", run_fork_threads },
 	{ "vfork", run_vfork },
+	{ "clone", run_clone },
 	{ "exec", run_exec },
 	{ "exec_failed", run_exec_failed },
 	{ "exec_empty_environment", run_exec_empty_environment },
