@@ -86,7 +86,7 @@ static void refuse_method(struct http_request *request)
 		g_string_append(allow, "GET, ");
 	if (request->route->methods & HTTP_HEAD)
 		g_string_append(allow, "HEAD, ");
-	if (request->route->methods & HTTP_POST)
+	if ((request->route->methods & HTTP_POST) && !(request->route->flags & HTTP_SOME_POST))
 		g_string_append(allow, "POST, ");
 	g_string_truncate(allow, allow->len - 2);
 	http_reply_header(request, "Allow", allow->str);

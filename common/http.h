@@ -24,6 +24,8 @@ struct http_request;
 #define HTTP_PREFIX \
 	0x2u /* answers every path that begins with `path`, unless another route fits better */
 #define HTTP_OPEN 0x4u /* answered without the bearer token, too */
+#define HTTP_SOME_POST \
+	0x8u /* POST is for few of its paths: the handler refuses it for the others */
 
 /* Answers one request by exactly one http_reply_*() call. Runs on the connection's own thread. */
 typedef void (*http_handler)(struct http_request *request, void *user);

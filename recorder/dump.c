@@ -25,6 +25,7 @@ struct block {
 	struct fr_slot slot;
 	uint32_t stack;
 	const char *pseudo; /* why there is no stack; NULL: there is one */
+	bool is_asleep;	    /* in a call that is not followed */
 };
 
 struct dump {
@@ -39,7 +40,8 @@ struct dump {
 
 static bool is_running(const struct block *block)
 {
-	return block->slot.state == FR_STATE_RUNNING && block->process->is_alive;
+	return block->slot.state == FR_STATE_RUNNING && block->process->is_alive &&
+	       !block->is_asleep;
 }
 
 static int compare_blocks(const void *a_, const void *b_)
@@ -70,7 +72,9 @@ static void collect(struct dump *dump)
 				.slot = g_array_index(threads, struct fr_slot, k) };
 
 			block.stack = profile_thread_stack(
-				&block.slot, dump->wanted, process->is_alive, &block.pseudo);
+				process, &block.slot, dump->wanted, &block.pseudo);
+			block.is_asleep =
+				block.pseudo && profile_thread_is_asleep(process, &block.slot);
 			if (!block.pseudo)
 				profile_symbols_want(dump->symbols, process, block.stack);
 			else if (block.slot.start_routine)
@@ -104,6 +108,8 @@ static const char *state_word(const struct block *block, const char *target)
 {
 	switch (block->slot.state) {
 	case FR_STATE_RUNNING:
+		if (block->is_asleep)
+			return "syscall";
 		return block->process->is_alive ? "running" : "dead";
 	case FR_STATE_MUTEX:
 	case FR_STATE_SPIN:
@@ -244,6 +250,20 @@ static void write_frames(const struct dump *dump, const struct block *block)
 		dump->locations->len, dump->out);
 }
 
+/* The kernel's name for where it sleeps. */
+static void write_asleep(const struct dump *dump, const struct block *block)
+{
+	g_autofree char *path = g_strdup_printf(
+		"/proc/%d/task/%u/wchan", (int)block->process->pid, block->slot.tid);
+	g_autofree char *where = NULL;
+
+	g_string_append(
+		dump->out, "# asleep in a call that is not followed, and not disturbed there");
+	if (g_file_get_contents(path, &where, NULL, NULL) && g_ascii_isalpha(where[0]))
+		g_string_append_printf(dump->out, " (%s)", where);
+	g_string_append_c(dump->out, '\n');
+}
+
 static void write_block(const struct dump *dump, const struct block *block, bool has_pid)
 {
 	const struct fr_slot *slot = &block->slot;
@@ -264,6 +284,8 @@ static void write_block(const struct dump *dump, const struct block *block, bool
 	g_string_append_c(out, '\n');
 	if (profile_thread_is_waiting(slot))
 		write_wait(dump, block, target);
+	else if (block->is_asleep)
+		write_asleep(dump, block);
 	else if (block->pseudo && is_running(block))
 		g_string_append(out, slot->start_ns
 					     ? "# did not say in time where it is: it blocks the "

@@ -60,8 +60,14 @@ uint64_t profile_heap_rate(const GPtrArray *processes);
  * Where a thread is: the id of its stack, or with *pseudo_out the text of a frame that says why it is not known.
  * `wanted`: as for collect().
  */
-uint32_t profile_thread_stack(
-	const struct fr_slot *slot, uint32_t wanted, bool is_alive, const char **pseudo_out);
+uint32_t profile_thread_stack(const struct profile_process *process, const struct fr_slot *slot,
+	uint32_t wanted, const char **pseudo_out);
+
+/*
+ * Whether the kernel says that a thread which runs by its slot sleeps: in a call that the tracer does not follow. It is
+ * not asked where it is, since the signal would end some calls early.
+ */
+bool profile_thread_is_asleep(const struct profile_process *process, const struct fr_slot *slot);
 
 /* Whether the thread waits for something, by its slot. */
 bool profile_thread_is_waiting(const struct fr_slot *slot);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads: where each is now (goroutine, thread), and who created them since the start (threadcreate). */
 #include "recorder/blackbox_tables.h"
+#include "recorder/procfs.h"
 #include "recorder/profile_kind.h"
 #include "viewer/profile_text.h"
 
@@ -9,11 +10,19 @@ bool profile_thread_is_waiting(const struct fr_slot *slot)
 	return slot->state != FR_STATE_RUNNING && slot->state != FR_STATE_EXITED;
 }
 
-uint32_t profile_thread_stack(
-	const struct fr_slot *slot, uint32_t wanted, bool is_alive, const char **pseudo_out)
+bool profile_thread_is_asleep(const struct profile_process *process, const struct fr_slot *slot)
 {
-	bool has_answered =
-		wanted && is_alive && slot->dump_seq == wanted && slot->dump_stack != FR_STACK_NONE;
+	struct procfs_stat stat;
+
+	return process->is_alive && slot->state == FR_STATE_RUNNING &&
+	       procfs_stat_read(process->pid, (pid_t)slot->tid, &stat) == 0 && stat.state != 'R';
+}
+
+uint32_t profile_thread_stack(const struct profile_process *process, const struct fr_slot *slot,
+	uint32_t wanted, const char **pseudo_out)
+{
+	bool has_answered = wanted && process->is_alive && slot->dump_seq == wanted &&
+			    slot->dump_stack != FR_STACK_NONE;
 
 	*pseudo_out = NULL;
 	/* One that waits says where in its slot; it may have answered before it began to wait. */
@@ -23,10 +32,14 @@ uint32_t profile_thread_stack(
 		return slot->dump_stack;
 	if (slot->start_ns == 0)
 		*pseudo_out = "[untraced thread]";
-	else if (slot->state == FR_STATE_RUNNING)
-		*pseudo_out = is_alive ? "[running, gave no answer]" : "[running at the end]";
-	else
+	else if (slot->state != FR_STATE_RUNNING)
 		*pseudo_out = "[unknown]";
+	else if (!process->is_alive)
+		*pseudo_out = "[running at the end]";
+	else if (profile_thread_is_asleep(process, slot))
+		*pseudo_out = "[asleep in a call that is not followed]";
+	else
+		*pseudo_out = "[running, gave no answer]";
 	return FR_STACK_NONE;
 }
 

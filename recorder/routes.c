@@ -30,8 +30,8 @@ static const struct http_route route_table[] = {
 		route_pprof_symbol },
 	{ "/debug/pprof/cmdline", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_cmdline },
 	{ "/debug/pprof", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_redirect },
-	{ "/debug/pprof/", HTTP_GET | HTTP_HEAD | HTTP_POST, HTTP_GUARDED | HTTP_PREFIX,
-		route_pprof },
+	{ "/debug/pprof/", HTTP_GET | HTTP_HEAD | HTTP_POST,
+		HTTP_GUARDED | HTTP_PREFIX | HTTP_SOME_POST, route_pprof },
 	{ 0 },
 };
 
