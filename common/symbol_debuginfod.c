@@ -241,14 +241,14 @@ static int find_locked(struct symbol_debuginfod *round, const uint8_t *build_id,
 	if (fd >= 0)
 		return fd;
 	remember_failure(hex);
-	if (fd == -ENOENT)
-		return -1;
-	/* Cancelled: by us, at a limit. */
-	if (fd == -ETIME || fd == -ECANCELED || took >= SILENT_US || round->left_us <= 0) {
+	/* The library calls a request that we ended a file that is not there. */
+	if (fd == -ETIME || took >= SILENT_US || round->left_us <= 0) {
 		round->is_given_up = TRUE;
 		round->waited_us = took;
 		paused_until_us = g_get_monotonic_time() + PAUSE_US;
 		fd = -ETIME;
+	} else if (fd == -ENOENT) {
+		return -1;
 	}
 	round->err = round->err ? round->err : fd;
 	return -1;

@@ -18,6 +18,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "common/symbol_cache.h"
+#include "common/symbol_debuginfod.h"
 #include "common/units.h"
 #include "recorder/access.h"
 #include "recorder/blackbox_read.h"
@@ -168,7 +169,8 @@ static int start_daemon(struct app *app)
 
 static int start_profiles(struct app *app, char **why_out)
 {
-	int err = profiles_new(app->rundir.dir.path, app->rundir.control, &app->profiles);
+	int err = profiles_new(
+		app->rundir.dir.path, app->rundir.control, app->symbols, &app->profiles);
 
 	if (err) {
 		*why_out = g_strdup_printf("Cannot take profiles: %s", strerror(-err));
@@ -314,6 +316,8 @@ static int app_run(struct app *app)
 		app->context.url ? app->context.url
 				 : "nothing is served, by --mode or --enable-pprof",
 		(int)pid, app->options.argv[0]);
+	if (app->options.debuginfod_ns && symbol_debuginfod_missing())
+		log_say("--debuginfod: %s", symbol_debuginfod_missing());
 	if (app->access.note)
 		log_say("%s", app->access.note);
 	write_port_file(app);

@@ -178,7 +178,8 @@ static void fill_argp_options(struct argp_option table_out[MAX_ROWS + 1])
 			option.name = row->name;
 			option.key = FIRST_KEY + (int)i;
 			option.arg = row->arg;
-			option.flags = row->kind == OPTION_SWITCH ? OPTION_ARG_OPTIONAL : 0;
+			if (row->kind == OPTION_SWITCH || row->kind == OPTION_LIMIT)
+				option.flags = OPTION_ARG_OPTIONAL;
 			if (!row->help)
 				option.flags |= OPTION_HIDDEN;
 		} else {

@@ -58,6 +58,7 @@ struct options {
 	uint32_t cpu_engine;	 /* enum options_cpu_engine */
 	uint64_t block_rate_ns;	 /* as fr_control's */
 	uint32_t mutex_fraction; /* as fr_control's */
+	uint64_t debuginfod_ns;	 /* servers may be asked for debug files for so long; 0: never */
 
 	const char *config; /* --config; NULL: none */
 	bool is_quiet;

@@ -61,6 +61,8 @@ const struct option_row option_rows[] = {
 		"CPU profiles: `signal' (timers in the program), `perf' (by the kernel, no signals), or `auto' (the default: signals unless the program uses SIGPROF)" },
 	{ OPTION_COUNT, "stack-depth", NULL, "N", FIELD(stack_depth), 1, MAX_STACK_DEPTH,
 		"Frames kept per stack, 1 to 512 (default 64)" },
+	{ OPTION_LIMIT, "debuginfod", NULL, "TIME", FIELD(debuginfod_ns), 0, INT64_MAX,
+		"Ask the servers in DEBUGINFOD_URLS for names of functions that no file here has, for up to TIME per trace (1m unless given)" },
 
 	{ OPTION_TITLE, NULL, NULL, NULL, 0, 0, 0, "How much:" },
 	{ OPTION_SIZE, "buffer-size", NULL, "SIZE", FIELD(buffer_bytes), MIN_BUFFER, MAX_BUFFER,
@@ -193,6 +195,22 @@ static char *set_linger(const struct option_row *row, const char *text, uint64_t
 	return g_strdup("expected a duration such as 30s or 1h, or `forever'");
 }
 
+static char *set_limit(const struct option_row *row, const char *text, uint64_t *out)
+{
+	bool is_on;
+	char *why;
+
+	if (option_bool_parse(text, &is_on) == 0) {
+		*out = is_on ? OPTION_DEFAULT_LIMIT : 0;
+		return NULL;
+	}
+	why = set_time(row, text, out);
+	if (!why)
+		return NULL;
+	g_free(why);
+	return g_strdup("expected a duration such as 30s or 5m, or nothing");
+}
+
 static char *set_events(const char *text, uint32_t *out)
 {
 	g_autofree char *bad = NULL;
@@ -264,6 +282,8 @@ char *option_set(const struct option_row *row, const char *text, struct options 
 		return set_time(row, text, field);
 	case OPTION_LINGER:
 		return set_linger(row, text, field);
+	case OPTION_LIMIT:
+		return set_limit(row, text, field);
 	case OPTION_RATE:
 		if (options_block_rate_parse(text, field) < 0)
 			return g_strdup("expected a duration such as 10us or 1ms, `all', or 0");

@@ -15,6 +15,7 @@ enum option_kind {
 	OPTION_COUNT,  /* uint32_t */
 	OPTION_TIME,   /* uint64_t ns; min and max in ns */
 	OPTION_LINGER, /* uint64_t ns or OPTIONS_FOREVER */
+	OPTION_LIMIT, /* uint64_t ns; the argument may be left out, or yes: OPTION_DEFAULT_LIMIT; no: 0 */
 	OPTION_RATE,   /* uint64_t ns: options_block_rate_parse() */
 	OPTION_EVENTS, /* uint32_t: options_events_parse() */
 	OPTION_MODE,   /* uint32_t enum options_mode */
@@ -30,6 +31,8 @@ struct option_row {
 	uint64_t min, max;
 	const char *help; /* NULL: not shown */
 };
+
+#define OPTION_DEFAULT_LIMIT (60 * 1000000000ull)
 
 extern const struct option_row option_rows[];
 extern const size_t option_n_rows;

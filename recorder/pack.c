@@ -87,6 +87,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.on_safe = job->on_safe,
 		.user = job->user,
 		.is_progress = !options->is_quiet,
+		.debuginfod_ns = options->debuginfod_ns,
 	};
 	int err;
 
@@ -98,6 +99,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 	env_add_number(&list, "settings.stack_depth", options->stack_depth);
 	env_add_number(&list, "settings.buffer_size", options->buffer_bytes);
 	env_add_number(&list, "settings.max_trace_size", options->max_trace_bytes);
+	env_add_duration(&list, "settings.debuginfod", options->debuginfod_ns);
 	request.env = list.env;
 	request.n_env = list.n;
 	err = trace_out_write(fd, &request, result_out);

@@ -20,14 +20,15 @@
 /* Command lines that are kept for after the death of their processes. */
 #define MAX_CMDLINE_BYTES ((size_t)4 << 20)
 
-int profiles_new(const char *rundir, struct fr_control *control, struct profiles **profiles_out)
+int profiles_new(const char *rundir, struct fr_control *control, struct symbol_cache *symbols,
+	struct profiles **profiles_out)
 {
 	struct profiles *profiles = g_new0(struct profiles, 1);
 
 	profiles->rundir = g_strdup(rundir);
 	profiles->control = control;
 	profiles->orders = orders_new(control);
-	profiles->cache = symbol_cache_new(SYMBOL_CACHE_BYTES);
+	profiles->cache = symbols;
 	profiles->sizes = profile_rows_new();
 	g_mutex_init(&profiles->building);
 	g_mutex_init(&profiles->lock);
@@ -44,7 +45,6 @@ void profiles_free(struct profiles *profiles)
 		return;
 	profiles_cpu_fini(profiles);
 	orders_free(profiles->orders);
-	symbol_cache_free(profiles->cache);
 	profile_rows_free(profiles->sizes);
 	g_hash_table_unref(profiles->cmdlines);
 	g_mutex_clear(&profiles->building);

@@ -16,6 +16,7 @@
 #include "proto/control.h"
 
 struct profiles;
+struct symbol_cache;
 struct profiles_delta;
 
 /* Why no profile came. Positive, besides -errno. */
@@ -34,10 +35,12 @@ enum profiles_engine {
 };
 
 /*
- * `rundir` is copied, NULL: nothing is traced. `control` is the page that the programs map, and is borrowed.
+ * `rundir` is copied, NULL: nothing is traced. `control` is the page that the programs map, and is borrowed, as is
+ * `symbols`, the names known already.
  * All functions may be called from any thread; `profiles` NULL is a recorder that traces nothing.
  */
-int profiles_new(const char *rundir, struct fr_control *control, struct profiles **profiles_out);
+int profiles_new(const char *rundir, struct fr_control *control, struct symbol_cache *symbols,
+	struct profiles **profiles_out);
 void profiles_free(struct profiles *profiles);
 
 /* AUTO until it is set. */

@@ -28,7 +28,7 @@ struct profiles {
 	char *rundir;		    /* owned; NULL: nothing is traced */
 	struct fr_control *control; /* borrowed */
 	struct orders *orders;	    /* owned */
-	struct symbol_cache *cache; /* owned */
+	struct symbol_cache *cache; /* borrowed */
 	struct profile_rows *sizes; /* owned; of profile_build; guarded by `building` */
 	/* Held while a profile is put together: bounds the memory that requests need together. */
 	GMutex building;

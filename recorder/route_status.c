@@ -68,7 +68,7 @@ static json_t *settings_json(const struct routes_context *context)
 	const struct options *options = context->options;
 	const struct fr_control *control = context->control;
 	g_autofree char *events = options_events_format(options->events);
-	char lock[64], syscall[64], limit[64];
+	char lock[64], syscall[64], limit[64], debuginfod[64];
 	json_t *settings;
 
 	units_duration_format((int64_t)options->lock_ns, lock, sizeof(lock));
@@ -86,6 +86,8 @@ static json_t *settings_json(const struct routes_context *context)
 	json_object_set_new(settings, "cpu_rate", json_integer((json_int_t)options->cpu_hz));
 	json_object_set_new(settings, "cpu_engine", json_string(engines[options->cpu_engine]));
 	json_object_set_new(settings, "max_duration", json_string(limit));
+	units_duration_format((int64_t)options->debuginfod_ns, debuginfod, sizeof(debuginfod));
+	json_object_set_new(settings, "debuginfod", json_string(debuginfod));
 	return settings;
 }
 

@@ -8,3 +8,5 @@ endforeach()
 # Prints what naming costs; not run by ctest.
 add_executable(bench_symbol bench/bench_symbol.c)
 target_link_libraries(bench_symbol PRIVATE fr_flags fr_common)
+
+fr_e2e_test(e2e_names names.py)
