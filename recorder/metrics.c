@@ -53,5 +53,5 @@ void metrics_add(struct metrics *metrics, double value, ...)
 		g_string_append_printf(text, " %.0f\n", value);
 	else
 		g_string_append_printf(
-			text, " %s\n", g_ascii_formatd(number, sizeof(number), "%.9g", value));
+			text, " %s\n", g_ascii_formatd(number, sizeof(number), "%.15g", value));
 }

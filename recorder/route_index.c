@@ -99,14 +99,15 @@ static char *last_words(const struct recording_status *status)
 }
 
 /* "pid 12, 3 threads", or that it is over. */
-static char *program_words(pid_t pid)
+static char *program_words(const struct routes_context *context)
 {
-	unsigned n = route_count_threads(pid);
+	int pid = (int)atomic_load(&context->pid);
+	unsigned n = route_count_threads(context);
 
 	if (pid == 0)
 		return g_strdup("being started");
-	return n ? g_strdup_printf("pid %d, %u thread%s", (int)pid, n, n == 1 ? "" : "s")
-		 : g_strdup_printf("pid %d, has ended", (int)pid);
+	return n ? g_strdup_printf("pid %d, %u thread%s", pid, n, n == 1 ? "" : "s")
+		 : g_strdup_printf("pid %d, has ended", pid);
 }
 
 static void add_row(GString *html, const char *name, const char *text)
@@ -147,7 +148,7 @@ void route_index(struct http_request *request, void *user)
 	bool is_http = context->url && g_str_has_prefix(context->url, "http");
 	const char *base = is_http ? context->url : "http://localhost/";
 	g_autofree char *command = g_markup_escape_text(context->command, -1);
-	g_autofree char *program = program_words(atomic_load(&context->pid));
+	g_autofree char *program = program_words(context);
 	g_autofree char *endpoints = links_html();
 	g_autoptr(GString) html = g_string_new(NULL);
 

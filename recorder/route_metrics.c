@@ -16,6 +16,7 @@
 #include "recorder/metrics.h"
 #include "recorder/procfs.h"
 #include "recorder/profile_kind.h"
+#include "recorder/profile_process.h"
 #include "recorder/reply.h"
 #include "recorder/routes.h"
 
@@ -80,7 +81,7 @@ static void read_proc(pid_t pid, struct process_metrics *out)
 		out->cpu_seconds = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static void read_heap(struct blackbox *blackbox, struct process_metrics *out)
+static void read_heap(const struct blackbox *blackbox, struct process_metrics *out)
 {
 	g_autoptr(GArray) buckets = blackbox_buckets(blackbox, FR_BUCKET_HEAP);
 
@@ -99,11 +100,16 @@ static void read_heap(struct blackbox *blackbox, struct process_metrics *out)
 	}
 }
 
-static void read_blackbox(struct blackbox *blackbox, struct process_metrics *out)
+static void read_blackbox(const struct profile_process *process, struct process_metrics *out)
 {
+	struct blackbox *blackbox = process->blackbox;
 	g_autoptr(GArray) slots = blackbox_slots(blackbox, NULL);
+	g_autoptr(GArray) threads = profile_process_threads(process);
 
 	out->is_traced = true;
+	/* The tracer's own are left out. */
+	if (out->is_up != 0)
+		out->threads = threads->len;
 	blackbox_counters(blackbox, slots, &out->counters);
 	if (blackbox_calls(blackbox, out->calls) < 0)
 		memset(out->calls, 0, sizeof(out->calls));
@@ -117,34 +123,35 @@ static void read_blackbox(struct blackbox *blackbox, struct process_metrics *out
 static GPtrArray *read_processes(const char *rundir, pid_t main_pid, unsigned *n_omitted_out)
 {
 	GPtrArray *all = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GArray) procs = blackbox_list(rundir ? rundir : "");
-	struct process_metrics *main_process = g_new0(struct process_metrics, 1);
+	g_autoptr(GPtrArray) processes = profile_processes_open(rundir ? rundir : "", 0);
+	const struct profile_process *main_process = NULL;
+	struct process_metrics *metrics = g_new0(struct process_metrics, 1);
 
 	*n_omitted_out = 0;
-	read_proc(main_pid, main_process);
-	g_ptr_array_add(all, main_process);
-	for (guint i = 0; i < procs->len; i++) {
-		struct process_metrics *process = main_process;
-		struct blackbox *blackbox;
-		pid_t pid;
+	read_proc(main_pid, metrics);
+	g_ptr_array_add(all, metrics);
+	/* An exec begins a new blackbox for the same pid: the newest comes last. */
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
 
-		if (blackbox_open_proc(rundir, g_array_index(procs, uint16_t, i), &blackbox) != 0)
+		if (process->blackbox && process->pid == main_pid)
+			main_process = process;
+	}
+	if (main_process)
+		read_blackbox(main_process, metrics);
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+
+		if (!process->is_alive || !process->blackbox || process->pid == main_pid)
 			continue;
-		pid = (pid_t)blackbox->header.pid;
-		/* An exec begins a new blackbox for the same pid: the newest comes last. */
-		if (pid == main_pid) {
-			main_process->live_objects = main_process->live_bytes = 0;
-			main_process->alloc_objects = main_process->alloc_bytes = 0;
-			read_blackbox(blackbox, main_process);
-		} else if (blackbox_is_alive(blackbox) && all->len < MAX_PROCESSES) {
-			process = g_new0(struct process_metrics, 1);
-			read_proc(pid, process);
-			read_blackbox(blackbox, process);
-			g_ptr_array_add(all, process);
-		} else if (blackbox_is_alive(blackbox)) {
+		if (all->len == MAX_PROCESSES) {
 			(*n_omitted_out)++;
+			continue;
 		}
-		blackbox_close(blackbox);
+		metrics = g_new0(struct process_metrics, 1);
+		read_proc(process->pid, metrics);
+		read_blackbox(process, metrics);
+		g_ptr_array_add(all, metrics);
 	}
 	return all;
 }
@@ -252,8 +259,7 @@ static void add_own(struct metrics *metrics, struct routes_context *context, uns
 	metrics_family(metrics, "flightrec_processes_omitted",
 		"Traced processes beyond those that are shown here.");
 	metrics_add(metrics, n_omitted, NULL);
-	metrics_family(metrics, "flightrec_events_lost_total",
-		"Events lost in recordings and snapshots, which say when.");
+	metrics_family(metrics, "flightrec_events_lost_total", "Events lost in runs and traces.");
 	metrics_add(metrics, (double)status->lost_events, NULL);
 	metrics_family(metrics, "flightrec_ring_capacity_bytes", "Memory of the flight recorder.");
 	metrics_add(metrics, (double)status->ring_bytes, NULL);

@@ -11,9 +11,11 @@
 
 #include "common/units.h"
 #include "recorder/blackbox_read.h"
+#include "recorder/profile_process.h"
 #include "recorder/reply.h"
 
-unsigned route_count_threads(pid_t pid)
+/* From the kernel: the tracer's own threads are among them; 0: it is gone. */
+static unsigned count_kernel_threads(pid_t pid)
 {
 	g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
 	g_autofree char *text = NULL;
@@ -24,6 +26,27 @@ unsigned route_count_threads(pid_t pid)
 		return 0;
 	line = strstr(text, "\nThreads:");
 	return line && sscanf(line, "\nThreads: %u", &n) == 1 ? n : 0;
+}
+
+unsigned route_count_threads(const struct routes_context *context)
+{
+	pid_t pid = atomic_load(&context->pid);
+	unsigned n_kernel = count_kernel_threads(pid), n = 0;
+	g_autoptr(GPtrArray) processes = NULL;
+
+	if (n_kernel == 0 || !context->rundir)
+		return n_kernel;
+	processes = profile_processes_open(context->rundir, pid);
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		g_autoptr(GArray) threads = NULL;
+
+		if (!process->is_alive)
+			continue;
+		threads = profile_process_threads(process);
+		n = threads->len;
+	}
+	return n ? n : n_kernel;
 }
 
 static void add_counters(json_t *object, const struct fr_counters *counters)
@@ -41,7 +64,7 @@ static json_t *program_json(const struct routes_context *context, const struct b
 
 	return json_pack("{s:i, s:o, s:s, s:i, s:i, s:i, s:i}", "pid", (int)pid, "command",
 		reply_string(context->command), "started_at", start, "threads",
-		(int)route_count_threads(pid), "processes_traced", (int)sum->n_processes,
+		(int)route_count_threads(context), "processes_traced", (int)sum->n_processes,
 		"processes_alive", (int)sum->n_alive, "threads_traced", (int)sum->n_threads);
 }
 
@@ -159,7 +182,7 @@ void route_healthz(struct http_request *request, void *user)
 {
 	const struct routes_context *context = user;
 	pid_t pid = atomic_load(&context->pid);
-	unsigned n_threads = route_count_threads(pid);
+	unsigned n_threads = route_count_threads(context);
 	struct recording_status *status = g_new0(struct recording_status, 1);
 	const char *state;
 

@@ -97,7 +97,7 @@ def foreign(recorder):
             answer, body = ask(recorder, "GET", path, headers)
             check(answer.status == 403, f"{path} with {headers}: {answer.status} {body!r}")
     answer, _ = ask(recorder, "GET", STATUS, {"Origin": "https://evil.example"})
-    check(answer.status == 200 and not answer.getheader("Access-Control-Allow-Origin"), "status is readable, not shared")
+    check(answer.status == 403 and not answer.getheader("Access-Control-Allow-Origin"), "status is not shared with other pages")
 
 
 def is_answered(recorder):

@@ -38,6 +38,7 @@ static void test_values(void)
 	check_value(12345678901234.0, "x 12345678901234\n");
 	check_value(0.25, "x 0.25\n");
 	check_value(1234.5678, "x 1234.5678\n");
+	check_value(1795223120.254321, "x 1795223120.25432\n");
 	check_value(1e-9, "x 1e-09\n");
 	check_value(1.8e19, "x 1.8e+19\n");
 	check_value(-1.5, "x -1.5\n");
