@@ -31,7 +31,8 @@ struct block {
 struct dump {
 	const GPtrArray *processes; /* borrowed */
 	uint32_t wanted;
-	GArray *blocks; /* owned: struct block */
+	uint64_t now_ns; /* when the threads were looked at */
+	GArray *blocks;	 /* owned: struct block */
 	struct profile *profile;
 	struct profile_symbols *symbols;
 	GArray *locations; /* owned: scratch */
@@ -59,6 +60,7 @@ static int compare_blocks(const void *a_, const void *b_)
 
 static void collect(struct dump *dump)
 {
+	dump->now_ns = procfs_now();
 	for (guint i = 0; i < dump->processes->len; i++) {
 		const struct profile_process *process = g_ptr_array_index(dump->processes, i);
 		g_autoptr(GArray) threads = NULL;
@@ -142,9 +144,9 @@ static const char *state_word(const struct block *block, const char *target)
 }
 
 /* How long it has been in its state; 0 unknown. A dead process's clock stopped at its end. */
-static uint64_t waited_ns(const struct block *block)
+static uint64_t waited_ns(const struct dump *dump, const struct block *block)
 {
-	uint64_t now_ns = procfs_now();
+	uint64_t now_ns = dump->now_ns;
 
 	if (!block->process->is_alive)
 		now_ns = block->process->blackbox->header.end_ns;
@@ -185,7 +187,7 @@ static void write_wait(const struct dump *dump, const struct block *block, const
 {
 	const struct fr_slot *slot = &block->slot;
 	GString *out = dump->out;
-	uint64_t ns = waited_ns(block);
+	uint64_t ns = waited_ns(dump, block);
 	char duration[64] = "";
 
 	/* Whole microseconds are enough. */
@@ -268,7 +270,7 @@ static void write_block(const struct dump *dump, const struct block *block, bool
 {
 	const struct fr_slot *slot = &block->slot;
 	g_autofree char *target = fd_target(block);
-	uint64_t minutes = profile_thread_is_waiting(slot) ? waited_ns(block) / MINUTE_NS : 0;
+	uint64_t minutes = profile_thread_is_waiting(slot) ? waited_ns(dump, block) / MINUTE_NS : 0;
 	GString *out = dump->out;
 
 	g_string_append_printf(out, "goroutine %u [%s", slot->tid, state_word(block, target));

@@ -60,8 +60,7 @@ static void threads_collect(const struct profile_kind *kind, const GPtrArray *pr
 				.labels = slot->labels[0] ? slot->labels : NULL,
 			};
 
-			key.stack =
-				profile_thread_stack(slot, wanted, process->is_alive, &key.pseudo);
+			key.stack = profile_thread_stack(process, slot, wanted, &key.pseudo);
 			profile_rows_get(rows, &key)->values[0]++;
 		}
 	}
