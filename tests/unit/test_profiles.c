@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include "blackbox_file.h"
+#include "common/symbol_cache.h"
 #include "profile_read.h"
 #include "recorder/profiles.h"
 
@@ -18,6 +19,7 @@ typedef Perftools__Profiles__Profile Profile;
 typedef Perftools__Profiles__Sample Sample;
 
 static struct fr_control control;
+static struct symbol_cache *cache;
 static struct profiles *profiles;
 static struct blackbox_file file;
 
@@ -54,7 +56,7 @@ static void begin(pid_t pid)
 	memset(&control, 0, sizeof(control));
 	control.alloc_rate = RATE;
 	file = create(1, pid);
-	profiles_new(run_dir, &control, &profiles);
+	profiles_new(run_dir, &control, cache, &profiles);
 }
 
 static void end(void)
@@ -640,6 +642,7 @@ static void the_index_counts(void)
 int main(void)
 {
 	run_init("test_profiles");
+	cache = symbol_cache_new(SYMBOL_CACHE_BYTES);
 	CASE(heap_is_scaled_as_in_go, "heap pairs are scaled by Go's rule, each on its own");
 	CASE(each_bucket_has_its_rate, "what was sampled at another rate is scaled by that one");
 	CASE(a_label_stays_when_the_mean_moves, "label bytes stays the same between snapshots");
@@ -656,6 +659,7 @@ int main(void)
 	CASE(running_threads_are_asked, "a running thread's answer counts, a waiting one's slot");
 	CASE(losses_are_told, "what was lost is a sentence");
 	CASE(the_index_counts, "the index counts records and threads");
+	symbol_cache_free(cache);
 	run_fini();
 	return CHECK_DONE();
 }
