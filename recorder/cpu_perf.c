@@ -8,18 +8,13 @@
  *
  * Lock: `lock` protects all but `stop` and what is constant after cpu_perf_begin().
  */
-#include "recorder/cpu_perf.h"
+#include "recorder/cpu_perf_internal.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
 #include "proto/schema.h"
-#include "recorder/perf_events.h"
-#include "recorder/perf_samples.h"
-#include "recorder/perf_space.h"
 #include "recorder/perf_walk.h"
 #include "recorder/procfs.h"
 
@@ -29,28 +24,13 @@
 #define MIN_ROUND_NS 5000000u
 #define MAX_NOTED_THREADS 1048576u /* whose samples are told apart by origin */
 
-/* A wanted process and the kernel time that it had used when it was added. */
-struct wanted {
-	pid_t pid;
-	int64_t kernel_ns;
-};
-
-struct cpu_perf {
-	struct cpu_perf_options options;
-	uint64_t start_ns, round_ns;
-	pthread_t thread;
-	pthread_mutex_t lock, stop_lock;
-	pthread_cond_t stop_changed; /* CLOCK_MONOTONIC */
-	bool is_stopped;	     /* under stop_lock */
-	struct perf_events events;
-	struct perf_spaces spaces;
-	struct perf_samples *samples; /* owned */
-	GArray *wanted;		      /* struct wanted */
-	GHashTable *origins;	      /* tid → highest origin that it had samples of */
-	struct perf_walk_frame frames[CPU_PERF_MAX_FRAMES];
-	struct cpu_perf_result *result; /* owned; counts so far */
-	uint64_t n_lost_records;
-};
+/*
+ * A thread has its first tick after a whole period of CPU time, so those that live shorter have none. When threads
+ * that ended without a tick are more than SHORT_SHARE of the ticks, the period is made SPEED_UP times shorter.
+ */
+#define SPEED_UP 8u
+#define MIN_SHORT 32u
+#define SHORT_SHARE 0.25
 
 /*
  * A thread may have been given events twice, by its creator and by us. True when this sample is from the better
@@ -117,6 +97,8 @@ static void take_sample(struct cpu_perf *perf, const struct perf_record *record)
 			? perf_spaces_find(&perf->spaces, record->pid)
 			: perf_spaces_get(&perf->spaces, record->pid, record->time_ns);
 	if (!space || !is_best_origin(perf, record) ||
+		(result->one_in > 1 &&
+			g_rand_int_range(perf->random, 0, (gint32)result->one_in) != 0) ||
 		!walk_sample(perf, space, record, addresses, &sample))
 		return;
 	result->n_ticks++;
@@ -155,7 +137,8 @@ static void take_record(struct cpu_perf *perf, const struct perf_record *record)
 			&perf->spaces, record->task.parent_pid, record->pid, record->time_ns);
 		break;
 	case PERF_RECORD_EXIT:
-		g_hash_table_remove(perf->origins, GINT_TO_POINTER(record->tid));
+		if (!g_hash_table_remove(perf->origins, GINT_TO_POINTER(record->tid)))
+			perf->n_short++;
 		if (record->pid == record->tid && !perf->events.is_machine_wide)
 			perf_spaces_exit(&perf->spaces, record->pid);
 		break;
@@ -216,6 +199,33 @@ static void drain(struct cpu_perf *perf, struct cursor *cursors, uint64_t until_
 	}
 }
 
+/* Rings are emptied when they are a third full, should every tick hit. */
+static uint64_t round_ns(const struct perf_events *events)
+{
+	uint64_t n_records = events->rings[0].size / (events->stack_bytes + 512u);
+
+	return CLAMP(n_records * events->period_ns / 3, MIN_ROUND_NS, MAX_ROUND_NS);
+}
+
+static void speed_up_for_short_threads(struct cpu_perf *perf)
+{
+	struct cpu_perf_result *result = perf->result;
+	unsigned factor = MIN(SPEED_UP, CPU_PERF_MAX_HZ / perf->options.hz);
+	g_autoptr(GArray) pids = NULL;
+
+	if (perf->is_speed_tried || perf->events.is_machine_wide || factor < 2 ||
+		perf->n_short < MIN_SHORT + SHORT_SHARE * (double)result->n_ticks)
+		return;
+	perf->is_speed_tried = true;
+	pids = perf_spaces_pids(&perf->spaces);
+	/* The new events are of higher origin: their samples count, those of the old ones no more. */
+	if (perf_events_reopen(&perf->events, (const pid_t *)(const void *)pids->data, pids->len,
+		    result->period_ns / factor) < 0)
+		return;
+	result->one_in = factor;
+	perf->round_ns = round_ns(&perf->events);
+}
+
 /* Waits for one round. Returns whether it goes on. */
 static bool wait_round(struct cpu_perf *perf)
 {
@@ -240,6 +250,7 @@ static void *run(void *data)
 	while (wait_round(perf)) {
 		pthread_mutex_lock(&perf->lock);
 		drain(perf, cursors, procfs_now() - SETTLE_NS);
+		speed_up_for_short_threads(perf);
 		pthread_mutex_unlock(&perf->lock);
 	}
 	/* What was sampled before the end is written by now, or is some µs late. */
@@ -256,23 +267,6 @@ static void want(struct cpu_perf *perf, pid_t pid)
 
 	space->is_wanted = true;
 	g_array_append_val(perf->wanted, wanted);
-}
-
-/* Rings are emptied when they are a third full, should every tick hit. */
-static uint64_t round_ns(const struct perf_events *events)
-{
-	uint64_t n_records = events->rings[0].size / (events->stack_bytes + 512u);
-
-	return CLAMP(n_records * events->period_ns / 3, MIN_ROUND_NS, MAX_ROUND_NS);
-}
-
-static void process_free(void *data)
-{
-	struct cpu_perf_process *process = data;
-
-	if (process->modules)
-		g_array_unref(process->modules);
-	g_free(process);
 }
 
 /* Takes over `events`. */
@@ -297,24 +291,10 @@ static struct cpu_perf *perf_new(
 	perf->samples = perf_samples_new();
 	perf->wanted = g_array_new(FALSE, FALSE, sizeof(struct wanted));
 	perf->origins = g_hash_table_new(NULL, NULL);
-	perf->result = g_new0(struct cpu_perf_result, 1);
-	perf->result->processes = g_ptr_array_new_with_free_func(process_free);
-	perf->result->samples = g_array_new(FALSE, FALSE, sizeof(struct cpu_perf_sample));
-	perf->result->end_ns = UINT64_MAX;
+	perf->result = cpu_perf_result_new();
+	perf->result->period_ns = events->period_ns;
+	perf->random = g_rand_new();
 	return perf;
-}
-
-/* All but the result. */
-static void perf_free(struct cpu_perf *perf)
-{
-	perf_events_fini(&perf->events);
-	perf_spaces_fini(&perf->spaces);
-	g_array_unref(perf->wanted);
-	g_hash_table_destroy(perf->origins);
-	pthread_mutex_destroy(&perf->lock);
-	pthread_mutex_destroy(&perf->stop_lock);
-	pthread_cond_destroy(&perf->stop_changed);
-	g_free(perf);
 }
 
 int cpu_perf_begin(const pid_t *pids, size_t n_pids, const struct cpu_perf_options *options,
@@ -343,6 +323,7 @@ int cpu_perf_begin(const pid_t *pids, size_t n_pids, const struct cpu_perf_optio
 	for (size_t i = 0; i < n_pids; i++)
 		want(perf, pids[i]);
 	/* Samples of the time when some threads had no event yet do not count. */
+	perf_events_read(&perf->events, &perf->cpu_before_ns, &perf->lost_before);
 	perf->start_ns = procfs_now();
 	err = -pthread_create(&perf->thread, NULL, run, perf);
 	if (err < 0) {
@@ -351,7 +332,7 @@ int cpu_perf_begin(const pid_t *pids, size_t n_pids, const struct cpu_perf_optio
 			g_strerror(-err));
 		cpu_perf_result_free(perf->result);
 		perf_samples_free(perf->samples);
-		perf_free(perf);
+		cpu_perf_free(perf);
 		return err;
 	}
 	*perf_out = perf;
@@ -381,133 +362,4 @@ int cpu_perf_add(struct cpu_perf *perf, pid_t pid, char **why_out)
 int cpu_perf_check(pid_t pid, char **why_out)
 {
 	return perf_events_check(pid, why_out);
-}
-
-static void __attribute__((format(printf, 2, 3))) note(GPtrArray *notes, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	g_ptr_array_add(notes, g_strdup_vprintf(format, args));
-	va_end(args);
-}
-
-static void make_notes(struct cpu_perf *perf, struct cpu_perf_result *result)
-{
-	GPtrArray *notes = g_ptr_array_new();
-	unsigned n_refused = perf_images_n_refused(perf->spaces.images);
-
-	for (guint i = 0; i < perf->events.notes->len; i++)
-		note(notes, "%s", (const char *)g_ptr_array_index(perf->events.notes, i));
-	if (!result->is_kernel_seen)
-		note(notes,
-			"CPU time in the kernel has no samples (%.2f s of the processes asked "
-			"for): "
-			"set kernel.perf_event_paranoid to 1, give trace-record CAP_PERFMON, or "
-			"sample by signals",
-			(double)result->unseen_ns / 1e9);
-	if (perf->events.is_machine_wide)
-		note(notes, "There are too many threads for an event each: all CPUs were sampled, "
-			    "and samples of other processes dropped");
-	if (result->n_lost)
-		note(notes,
-			"%" G_GUINT64_FORMAT " samples were lost: this process came too late to "
-			"empty the kernel's rings",
-			result->n_lost);
-	if (result->n_throttled)
-		note(notes,
-			"The kernel stopped sampling for a while %" G_GUINT64_FORMAT
-			" times (kernel.perf_event_max_sample_rate)",
-			result->n_throttled);
-	if (result->n_overflow)
-		note(notes,
-			"%" G_GUINT64_FORMAT " samples are in no stack: there are more than %u "
-			"different ones",
-			result->n_overflow, PERF_SAMPLES_MAX);
-	if (n_refused)
-		note(notes,
-			"The unwind tables of %u files were not read, being too large together: "
-			"stacks end there",
-			n_refused);
-	g_ptr_array_add(notes, NULL);
-	result->notes = (char **)g_ptr_array_free(notes, FALSE);
-}
-
-static void add_to_result(void *data, const struct cpu_perf_sample *sample)
-{
-	GArray *samples = data;
-
-	g_array_append_val(samples, *sample);
-}
-
-static void make_processes(struct cpu_perf *perf, GPtrArray *processes)
-{
-	for (guint i = 0; i < perf->spaces.used->len; i++) {
-		struct perf_space *space = g_ptr_array_index(perf->spaces.used, i);
-		struct cpu_perf_process *process = g_new0(struct cpu_perf_process, 1);
-
-		process->pid = space->pid;
-		process->is_wanted = space->is_wanted;
-		process->start_ns = space->start_ns;
-		memcpy(process->comm, space->comm, sizeof(process->comm));
-		process->modules = perf_space_modules(&perf->spaces, space);
-		g_ptr_array_add(processes, process);
-	}
-}
-
-static uint64_t kernel_time_since(const struct cpu_perf *perf)
-{
-	uint64_t sum = 0;
-
-	for (guint i = 0; i < perf->wanted->len; i++) {
-		const struct wanted *wanted = &g_array_index(perf->wanted, struct wanted, i);
-		int64_t now = procfs_kernel_ns(wanted->pid);
-
-		if (wanted->kernel_ns >= 0 && now > wanted->kernel_ns)
-			sum += (uint64_t)(now - wanted->kernel_ns);
-	}
-	return sum;
-}
-
-struct cpu_perf_result *cpu_perf_end(struct cpu_perf *perf, bool is_dropped)
-{
-	struct cpu_perf_result *result = perf->result;
-
-	pthread_mutex_lock(&perf->lock);
-	result->end_ns = procfs_now();
-	pthread_mutex_unlock(&perf->lock);
-	pthread_mutex_lock(&perf->stop_lock);
-	perf->is_stopped = true;
-	pthread_cond_signal(&perf->stop_changed);
-	pthread_mutex_unlock(&perf->stop_lock);
-	pthread_join(perf->thread, NULL);
-	if (is_dropped) {
-		cpu_perf_result_free(result);
-		perf_samples_free(perf->samples);
-		perf_free(perf);
-		return NULL;
-	}
-	result->start_ns = perf->start_ns;
-	result->period_ns = perf->events.period_ns;
-	result->is_kernel_seen = perf->events.is_kernel_seen;
-	result->unseen_ns = result->is_kernel_seen ? 0 : kernel_time_since(perf);
-	result->n_threads_missed = perf->events.n_threads_missed;
-	result->n_lost = MAX(perf->n_lost_records, perf_events_n_lost(&perf->events));
-	make_notes(perf, result);
-	make_processes(perf, result->processes);
-	result->owner = perf->samples;
-	perf_samples_each(perf->samples, add_to_result, result->samples);
-	perf_free(perf);
-	return result;
-}
-
-void cpu_perf_result_free(struct cpu_perf_result *result)
-{
-	if (!result)
-		return;
-	g_array_unref(result->samples);
-	g_ptr_array_unref(result->processes);
-	g_strfreev(result->notes);
-	perf_samples_free(result->owner);
-	g_free(result);
 }

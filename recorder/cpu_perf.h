@@ -69,8 +69,9 @@ struct cpu_perf_result {
 	GPtrArray *processes;	   /* of struct cpu_perf_process, owned */
 	uint64_t start_ns, end_ns; /* CLOCK_MONOTONIC */
 	uint64_t period_ns;
-	uint64_t n_ticks;     /* sum of all counts */
-	uint64_t n_lost;      /* samples that the ring had no room for */
+	uint64_t cpu_ns;  /* CPU time of all that was sampled, by the kernel's count; 0 not known */
+	uint64_t n_ticks; /* sum of all counts */
+	uint64_t n_lost;  /* samples that the ring had no room for */
 	uint64_t n_throttled; /* times that the kernel stopped an event for taking too much time */
 	uint64_t n_overflow;  /* samples that are in no stack: too many different ones */
 	uint64_t
@@ -81,6 +82,11 @@ struct cpu_perf_result {
 	uint64_t n_not_unwound; /* ticks of n_ticks without any frame (32-bit code, no registers) */
 	bool is_kernel_seen;	/* else time in the kernel is missing, and this is how much: */
 	uint64_t unseen_ns; /* system time of the wanted processes meanwhile; 0 when it is seen */
+	/*
+	 * Threads that live shorter than the period were seen: from then on it was so many times shorter, and one of so
+	 * many samples was kept. 1: not so.
+	 */
+	unsigned one_in;
 	unsigned n_threads_missed; /* threads that got no event */
 	/* Sentences about what limits the result, for people; NULL-terminated; empty: nothing to say. */
 	char **notes;

@@ -211,9 +211,10 @@ static bool reserve_files(struct perf_events *events, uint64_t n)
 /* Points a new event at its CPU's ring and keeps it. Returns 0 or -errno. */
 static int keep(struct perf_events *events, int fd, unsigned i)
 {
-	uint64_t id;
+	uint64_t id, period_ns = events->period_ns;
 
 	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, events->ring_fds[i]) < 0 ||
+		ioctl(fd, PERF_EVENT_IOC_PERIOD, &period_ns) < 0 ||
 		ioctl(fd, PERF_EVENT_IOC_ID, &id) < 0) {
 		int err = -errno;
 
@@ -233,8 +234,14 @@ static int open_thread(struct perf_events *events, pid_t tid)
 
 	events->n_origins++;
 	for (unsigned i = 0; i < events->n_cpus; i++) {
-		int fd = event_open(&attr, tid, (int)events->cpus[i]);
-		int err = fd;
+		int fd, err;
+
+		/*
+		 * Up to the first tick any time is as likely as any other. With a whole period, threads that use
+		 * less than that of a CPU would have none for certain.
+		 */
+		attr.sample_period = 1 + g_random_double() * (double)events->period_ns;
+		err = fd = event_open(&attr, tid, (int)events->cpus[i]);
 
 		if (fd >= 0)
 			err = keep(events, fd, i);
@@ -366,18 +373,53 @@ uint32_t perf_events_origin(const struct perf_events *events, uint64_t id)
 	return GPOINTER_TO_UINT(g_hash_table_lookup(events->origins, GSIZE_TO_POINTER(id)));
 }
 
-uint64_t perf_events_n_lost(const struct perf_events *events)
+void perf_events_read(const struct perf_events *events, uint64_t *cpu_ns_out, uint64_t *n_lost_out)
 {
-	uint64_t n = 0;
+	uint64_t cpu_ns = events->closed_cpu_ns, n_lost = events->closed_n_lost;
 
-	for (guint i = 0; events->has_lost_count && i < events->fds->len; i++) {
-		uint64_t values[2]; /* value, lost */
+	for (guint i = 0; i < events->fds->len; i++) {
+		uint64_t values[2] = { 0, 0 }; /* value, lost */
 
-		if (read(g_array_index(events->fds, int, i), values, sizeof(values)) ==
-			sizeof(values))
-			n += values[1];
+		if (read(g_array_index(events->fds, int, i), values, sizeof(values)) < 8)
+			continue;
+		cpu_ns += values[0];
+		n_lost += values[1];
 	}
-	return n;
+	*cpu_ns_out = events->is_machine_wide ? 0 : cpu_ns;
+	*n_lost_out = n_lost;
+}
+
+int perf_events_reopen(
+	struct perf_events *events, const pid_t *pids, size_t n_pids, uint64_t period_ns)
+{
+	uint64_t before_ns = events->period_ns;
+	g_autofree char *why = NULL;
+	unsigned missed_before = events->n_threads_missed;
+	GArray *old = events->fds, *new;
+	uint64_t cpu_ns, n_lost;
+	int err;
+
+	events->fds = g_array_new(FALSE, FALSE, sizeof(int));
+	events->period_ns = period_ns;
+	err = perf_events_add(events, pids, n_pids, &why);
+	if (err < 0 || events->is_machine_wide || events->n_threads_missed > missed_before) {
+		events->n_threads_missed = missed_before;
+		close_from(events, 0);
+		g_array_unref(events->fds);
+		events->fds = old;
+		events->period_ns = before_ns;
+		events->is_machine_wide = false;
+		return err < 0 ? err : -EMFILE;
+	}
+	new = events->fds;
+	events->fds = old;
+	perf_events_read(events, &cpu_ns, &n_lost);
+	events->closed_cpu_ns = cpu_ns;
+	events->closed_n_lost = n_lost;
+	close_from(events, 0);
+	g_array_unref(old);
+	events->fds = new;
+	return 0;
 }
 
 int perf_events_check(pid_t pid, char **why_out)

@@ -31,6 +31,7 @@ struct perf_events {
 	GPtrArray *notes;	   /* char *, owned: sentences about limits */
 	struct rlimit files;	   /* before it was raised; rlim_cur 0: it was not */
 	bool has_lost_count;
+	uint64_t closed_cpu_ns, closed_n_lost; /* counted by events that are closed */
 };
 
 /*
@@ -53,8 +54,19 @@ int perf_events_add(struct perf_events *events, const pid_t *pids, size_t n_pids
  */
 uint32_t perf_events_origin(const struct perf_events *events, uint64_t id);
 
-/* Records that found no room in a ring so far, as the kernel counts them; 0 where it does not (before 6.0). */
-uint64_t perf_events_n_lost(const struct perf_events *events);
+/*
+ * What the events have counted so far, ended threads too: CPU time of all that is sampled, in ns, time in the kernel
+ * included (0: not known, machine-wide); and records that found no room in a ring (0 before Linux 6.0).
+ */
+void perf_events_read(const struct perf_events *events, uint64_t *cpu_ns_out, uint64_t *n_lost_out);
+
+/*
+ * Opens all threads of these processes anew with another period, then closes what was open. (The period of an open
+ * event does not reach threads that inherit it once the kernel has swapped it with a copy.) Returns 0; or -errno, and
+ * nothing has changed.
+ */
+int perf_events_reopen(
+	struct perf_events *events, const pid_t *pids, size_t n_pids, uint64_t period_ns);
 
 /* One event on one thread, opened and closed. Returns 0, or -errno with a sentence in *why_out (g_free). */
 int perf_events_check(pid_t pid, char **why_out);

@@ -248,6 +248,18 @@ struct perf_space *perf_spaces_get(struct perf_spaces *spaces, pid_t pid, uint64
 	return space;
 }
 
+GArray *perf_spaces_pids(const struct perf_spaces *spaces)
+{
+	GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+	GHashTableIter iter;
+	void *value;
+
+	g_hash_table_iter_init(&iter, spaces->by_pid);
+	while (g_hash_table_iter_next(&iter, NULL, &value))
+		g_array_append_val(pids, ((struct perf_space *)value)->pid);
+	return pids;
+}
+
 void perf_spaces_fork(struct perf_spaces *spaces, pid_t parent, pid_t child, uint64_t time_ns)
 {
 	const struct perf_space *from = perf_spaces_find(spaces, parent);

@@ -66,6 +66,9 @@ struct perf_space *perf_spaces_get(struct perf_spaces *spaces, pid_t pid, uint64
 /* The same, but NULL when it is not known. */
 struct perf_space *perf_spaces_find(const struct perf_spaces *spaces, pid_t pid);
 
+/* All processes that have a space now: a GArray of pid_t. */
+GArray *perf_spaces_pids(const struct perf_spaces *spaces);
+
 /* What the records say. */
 void perf_spaces_fork(struct perf_spaces *spaces, pid_t parent, pid_t child, uint64_t time_ns);
 void perf_spaces_exec(struct perf_spaces *spaces, pid_t pid, const char *comm, uint64_t time_ns);

@@ -129,10 +129,11 @@ static void print_result(const struct cpu_perf_result *result, uint64_t cost_ns)
 	}
 	ask_names(result);
 	object = json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:i,s:I,s:I,s:o,s:o,s:o}",
-		"n_ticks", (json_int_t)result->n_ticks, "n_lost", (json_int_t)result->n_lost,
-		"n_throttled", (json_int_t)result->n_throttled, "n_overflow",
-		(json_int_t)result->n_overflow, "n_own", (json_int_t)result->n_own, "n_own_threads",
+		"{s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:i,s:I,s:I,s:o,s:o,s:o}",
+		"cpu_ns", (json_int_t)result->cpu_ns, "one_in", (int)result->one_in, "n_ticks",
+		(json_int_t)result->n_ticks, "n_lost", (json_int_t)result->n_lost, "n_throttled",
+		(json_int_t)result->n_throttled, "n_overflow", (json_int_t)result->n_overflow,
+		"n_own", (json_int_t)result->n_own, "n_own_threads",
 		(json_int_t)result->n_own_threads, "n_broken", (json_int_t)result->n_broken,
 		"n_cut", (json_int_t)result->n_cut, "n_not_unwound",
 		(json_int_t)result->n_not_unwound, "period_ns", (json_int_t)result->period_ns,
