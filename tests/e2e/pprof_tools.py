@@ -4,8 +4,10 @@
 
     pprof_tools.py redis|memcached|buggycache
 """
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -179,8 +181,10 @@ def check_web(files, folder):
         argv = ["go", "tool", "pprof", "-no_browser", f"-http=127.0.0.1:{port}", files[name]]
         server = subprocess.Popen(
             argv,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PPROF_TMPDIR": str(folder)},
+            start_new_session=True,  # `go` starts the tool as a child
         )
         try:
             check(wait_for(lambda: is_listening(port), 30), f"{name}: -http listens")
@@ -196,7 +200,7 @@ def check_web(files, folder):
                     body = reply.read().decode()
                     check(reply.status == 200 and want in body, f"{name}: /ui/{page}: {body[:200]}")
         finally:
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)
             server.wait()
 
 

@@ -46,7 +46,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-__attribute__((noinline)) void known_leak(void)
+__attribute__((noinline)) static void known_leak(void)
 {
 	for (int i = 0; i < 1000; i++)
 		MUST((kept[i] = malloc(10000)));
