@@ -16,6 +16,7 @@ if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share
   fr_traced_test(test_alloc LIBS flightrec Threads::Threads m)
   fr_traced_test(test_ask LIBS flightrec Threads::Threads)
   fr_traced_test(test_waits SOURCES unit/wait_cases.c LIBS Threads::Threads)
+  fr_traced_test(test_cxx SOURCES unit/cxx_cases.cc LIBS flightrec m)
   fr_traced_test(test_custom LIBS flightrec Threads::Threads)
 endif()
 add_executable(bench_hooks bench/bench_hooks.c)
