@@ -44,8 +44,9 @@ static void add_untraced_threads(struct process_state *state)
 		if (g_hash_table_contains(known, (void *)(uintptr_t)tid) ||
 			procfs_stat_read(pid, tid, &stat) != 0)
 			continue;
-		/* liblttng-ust's own two threads are no part of the program. */
-		if (g_str_has_suffix(stat.comm, "-ust"))
+		/* liblttng-ust's own two threads are no part of the program, nor is the tracer's. */
+		if (slot.tid == state->blackbox->header.helper_tid ||
+			g_str_has_suffix(stat.comm, "-ust"))
 			continue;
 		g_strlcpy(slot.name, stat.comm, sizeof(slot.name));
 		slot.start_ns = stat.start_ns;

@@ -73,7 +73,7 @@ static int is_passive(sigprof_handler handler)
 ACTION_HOOK(sigaction)
 ACTION_HOOK(__sigaction)
 
-#define SIGNAL_HOOK(name)                                                   \
+#define SIGNAL_HOOK(name, flags)                                            \
 	FR_REAL(name)                                                       \
 	FR_EXPORT sigprof_handler name(int number, sigprof_handler handler) \
 	{                                                                   \
@@ -81,17 +81,17 @@ ACTION_HOOK(__sigaction)
                                                                             \
 		if (!is_sigprof(number))                                    \
 			return REAL(name)(number, handler);                 \
-		ret = sigprof_signal(REAL(name), handler);                  \
+		ret = sigprof_signal(REAL(name), handler, flags);           \
 		look_again(is_passive(handler));                            \
 		return ret;                                                 \
 	}
 
-SIGNAL_HOOK(signal)
-SIGNAL_HOOK(bsd_signal)
-SIGNAL_HOOK(ssignal)
-SIGNAL_HOOK(sysv_signal)
-SIGNAL_HOOK(__sysv_signal)
-SIGNAL_HOOK(sigset)
+SIGNAL_HOOK(signal, SA_RESTART)
+SIGNAL_HOOK(bsd_signal, SA_RESTART)
+SIGNAL_HOOK(ssignal, SA_RESTART)
+SIGNAL_HOOK(sysv_signal, SA_RESETHAND | SA_NODEFER)
+SIGNAL_HOOK(__sysv_signal, SA_RESETHAND | SA_NODEFER)
+SIGNAL_HOOK(sigset, 0)
 
 /* They read and write the disposition inside libc. The program means the signal: it gets it, for the moment. */
 FR_REAL(siginterrupt)

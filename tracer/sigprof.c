@@ -159,6 +159,16 @@ static int action_in_child(const struct sigaction *action, struct sigaction *old
 	return ret;
 }
 
+/* As the kernel would remember it, had libc told it. */
+static void see(const struct sigaction *action)
+{
+	seen = *action;
+#ifdef __x86_64__
+	seen.sa_flags |= (int)KERNEL_SA_RESTORER;
+	seen.sa_restorer = (void (*)(void))trampoline;
+#endif
+}
+
 int sigprof_action(const struct sigaction *action, struct sigaction *old)
 {
 	struct sigaction was;
@@ -174,7 +184,7 @@ int sigprof_action(const struct sigaction *action, struct sigaction *old)
 		ret = REAL(sigaction)(SIGPROF, action, old);
 	} else {
 		if (action && is_passive(action)) {
-			seen = *action;
+			see(action);
 		} else if (action) {
 			uninstall();
 			fr_blackbox->cpu_refusal = FR_CPU_SIGPROF_TAKEN;
@@ -188,8 +198,9 @@ int sigprof_action(const struct sigaction *action, struct sigaction *old)
 }
 
 sigprof_handler sigprof_signal(
-	sigprof_handler (*real)(int, sigprof_handler), sigprof_handler handler)
+	sigprof_handler (*real)(int, sigprof_handler), sigprof_handler handler, int flags)
 {
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
 	sigprof_handler was;
 	uint64_t mask;
 
@@ -198,7 +209,9 @@ sigprof_handler sigprof_signal(
 	mask = lock();
 	was = seen.sa_handler;
 	if (is_installed && (handler == SIG_DFL || handler == SIG_IGN)) {
-		seen = (struct sigaction){ .sa_handler = handler };
+		if (flags & SA_RESTART)
+			sigaddset(&action.sa_mask, SIGPROF);
+		see(&action);
 	} else {
 		if (is_installed) {
 			uninstall();

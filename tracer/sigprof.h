@@ -23,11 +23,11 @@ int sigprof_action(const struct sigaction *action, struct sigaction *old);
 
 /*
  * signal(), sigset() and the like, called for SIGPROF with `handler`: goes through `real` when the program's
- * own disposition is in force, or is to be. Context: any.
+ * own disposition is in force, or is to be; else they are sigaction() with `flags`. Context: any.
  */
 typedef void (*sigprof_handler)(int);
 sigprof_handler sigprof_signal(
-	sigprof_handler (*real)(int, sigprof_handler), sigprof_handler handler);
+	sigprof_handler (*real)(int, sigprof_handler), sigprof_handler handler, int flags);
 
 /* Takes our handler away, if it is there, for a program that does `what` it cannot see through. Context: any. */
 void sigprof_yield(void);

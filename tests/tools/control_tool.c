@@ -6,6 +6,7 @@
  *   control_tool make DIR HZ            a runtime folder
  *   control_tool rate DIR HZ            another rate of CPU samples; waits until all processes have it
  *   control_tool dump DIR PROC          asks the threads of a process (0: all) for their stacks
+ *   control_tool dumps DIR PID          as many dumps as can be had, of all processes, until PID has ended; says how many
  *   control_tool run HZ PROGRAM …       sets the rate in $FLIGHTREC_DIR, then becomes PROGRAM
  *   control_tool show DIR               all processes: header, counters, threads, buckets of CPU samples
  */
@@ -113,6 +114,21 @@ static int dump(const char *dir, unsigned proc)
 	control->dump_proc = proc;
 	control->dump_seq++;
 	return await(dir, order(control));
+}
+
+static int dump_all_the_time(const char *dir, pid_t pid)
+{
+	struct fr_control *control = map_control(dir, 0);
+	unsigned n = 0;
+
+	control->dump_proc = 0;
+	for (; kill(pid, 0) == 0; n++) {
+		control->dump_seq++;
+		order(control);
+		g_usleep(200);
+	}
+	printf("%u\n", n);
+	return 0;
 }
 
 static int run(unsigned hz, char **argv)
@@ -226,11 +242,14 @@ int main(int argc, char **argv)
 		return set_rate(argv[2], (unsigned)atoi(argv[3]));
 	if (strcmp(what, "dump") == 0 && argc == 4)
 		return dump(argv[2], (unsigned)atoi(argv[3]));
+	if (strcmp(what, "dumps") == 0 && argc == 4)
+		return dump_all_the_time(argv[2], atoi(argv[3]));
 	if (strcmp(what, "run") == 0 && argc > 3)
 		return run((unsigned)atoi(argv[2]), argv + 3);
 	if (strcmp(what, "show") == 0)
 		return show(argv[2]);
-	fprintf(stderr, "usage: control_tool make|rate DIR HZ | dump DIR PROC | run HZ PROGRAM … | "
+	fprintf(stderr, "usage: control_tool make|rate DIR HZ | dump DIR PROC | dumps DIR PID | "
+			"run HZ PROGRAM … | "
 			"show DIR\n");
 	return 2;
 }
