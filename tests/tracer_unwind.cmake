@@ -67,20 +67,25 @@ if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
   fr_e2e_test(e2e_stress_unwind_exit stress_unwind_exit.sh)
 endif()
 
-# The walk on aarch64: cross-compiled, run by qemu-user, once more with pointer authentication in the code.
+if(NOT FLIGHTREC_SANITIZE) # whose runtimes have a dlopen() and a vfork() of their own
+  enable_language(ASM)
+  fr_unit_test(test_entries SOURCES ${CMAKE_SOURCE_DIR}/tracer/dlopen.S ${CMAKE_SOURCE_DIR}/tracer/vfork.S
+    LIBS ${CMAKE_DL_LIBS})
+endif()
+
+# The walk and the assembly on aarch64: cross-compiled, run by qemu-user, once more with pointer authentication in the
+# code.
 find_program(FR_AARCH64_CC aarch64-linux-gnu-gcc)
 find_program(FR_AARCH64_QEMU NAMES qemu-aarch64 qemu-aarch64-static)
-foreach(variant none standard)
-  set(name test_unwind_aarch64_${variant})
+function(fr_aarch64_test name variant) # sources…
   if(FR_AARCH64_CC AND FR_AARCH64_QEMU)
-    set(sources unit/test_unwind_aarch64.c ${FR_UNWIND_SOURCES} ${CMAKE_SOURCE_DIR}/tracer/stack_repeat.c)
     add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/bin/${name}
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/bin
       COMMAND ${FR_AARCH64_CC} -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter
         -fno-omit-frame-pointer -mbranch-protection=${variant} -I${CMAKE_SOURCE_DIR} -I${FR_TEST_LIB}
-        ${sources} -o ${CMAKE_BINARY_DIR}/bin/${name} -lpthread
+        ${ARGN} -o ${CMAKE_BINARY_DIR}/bin/${name} -lpthread -ldl
       WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
-      DEPENDS ${sources} ${CMAKE_SOURCE_DIR}/tracer/unwind_aarch64.h ${CMAKE_SOURCE_DIR}/tracer/unwind_cache.h
+      DEPENDS ${ARGN} ${CMAKE_SOURCE_DIR}/tracer/unwind_aarch64.h ${CMAKE_SOURCE_DIR}/tracer/unwind_cache.h
         ${CMAKE_SOURCE_DIR}/tracer/unwind_trail.h ${FR_TEST_LIB}/walk.h)
     add_custom_target(${name} ALL DEPENDS ${CMAKE_BINARY_DIR}/bin/${name})
     add_test(NAME ${name}
@@ -90,4 +95,10 @@ foreach(variant none standard)
       COMMAND sh -c "echo '1..0 # skip aarch64-linux-gnu-gcc and qemu-aarch64 are not installed'; exit 77")
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS unit SKIP_RETURN_CODE 77)
+endfunction()
+foreach(variant none standard)
+  fr_aarch64_test(test_unwind_aarch64_${variant} ${variant} unit/test_unwind_aarch64.c ${FR_UNWIND_SOURCES}
+    ${CMAKE_SOURCE_DIR}/tracer/stack_repeat.c)
+  fr_aarch64_test(test_entries_aarch64_${variant} ${variant} unit/test_entries.c
+    ${CMAKE_SOURCE_DIR}/tracer/dlopen.S ${CMAKE_SOURCE_DIR}/tracer/vfork.S)
 endforeach()

@@ -58,16 +58,30 @@ static size_t depth(void)
 	return max == 0 || max > FR_STACK_MAX_FRAMES ? 64 : max;
 }
 
-uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
+/* The caller of the hook whose frame that is, just after the call. sp 0: not known. */
+static inline struct unwind_start start_of(const struct fr_thread *t, uintptr_t frame)
 {
 	const uintptr_t *fp = (const uintptr_t *)frame;
-	struct unwind_start start = {
-		.pc = fp[1], .sp = frame + 2 * sizeof(uintptr_t), .fp = fp[0], .is_call = 1
+	uintptr_t sp = frame + 2 * sizeof(uintptr_t);
+
+#ifdef __aarch64__
+	/* Another frame was noted by a signal handler in between. */
+	sp = t->noted_frame == frame ? t->noted_cfa : 0;
+#else
+	(void)t;
+#endif
+	return (struct unwind_start){
+		.pc = arch_address(fp[1]), .sp = sp, .fp = fp[0], .is_call = 1
 	};
+}
+
+uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
+{
+	struct unwind_start start = start_of(t, frame);
 	size_t n, max = depth();
 	unsigned flags = 0;
 
-	if (unlikely(!t->private))
+	if (unlikely(!t->private || !start.sp))
 		return FR_STACK_NONE;
 	/* The depth counts from the first frame that is kept. */
 	max = skip < FR_STACK_MAX_FRAMES - max ? max + skip : FR_STACK_MAX_FRAMES;
@@ -79,10 +93,7 @@ uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
 
 uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 {
-	const uintptr_t *fp = (const uintptr_t *)frame;
-	struct unwind_start start = {
-		.pc = fp[1], .sp = frame + 2 * sizeof(uintptr_t), .fp = fp[0], .is_call = 1
-	};
+	struct unwind_start start = start_of(t, frame);
 	size_t n, max = depth();
 	struct repeat_query query = { 0 };
 	struct stack_repeat *repeat;
@@ -90,7 +101,7 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 	unsigned flags = 0;
 	uint32_t id;
 
-	if (unlikely(!t->private))
+	if (unlikely(!t->private || !start.sp))
 		return FR_STACK_NONE;
 	repeat = repeat_of(t->private);
 	if (likely(repeat)) {

@@ -52,6 +52,9 @@ struct fr_thread {
 		[FR_WAIT_PLACES]; /* entries of the wait table that this thread holds; NULL none */
 	const uint64_t *inside;	  /* cookie of the wait or call under way; see thread_enter() */
 	uintptr_t eintr_sp;	  /* sp of a call that our own signal interrupted; see eintr.h */
+#ifdef __aarch64__
+	uintptr_t noted_frame, noted_cfa; /* of the last FR_FRAME() */
+#endif
 };
 
 #define FR_REGION_DEPTH 32
@@ -175,7 +178,25 @@ static inline void guard_leave(struct fr_thread *t)
 }
 
 /* Where a hook was called from: used in the exported function itself, never in a helper. */
+#ifdef __aarch64__
+/*
+ * The record of fp and return address lies anywhere in a frame there, and does not tell where the caller's begins: that
+ * is noted beside it for fr_capture().
+ */
+static inline uintptr_t fr_note_frame(const void *frame, const void *cfa)
+{
+	fr_self.noted_frame = (uintptr_t)frame;
+	fr_self.noted_cfa = (uintptr_t)cfa;
+	return (uintptr_t)frame;
+}
+#ifdef __clang__
+#define FR_FRAME() fr_note_frame(__builtin_frame_address(0), __builtin_sponentry())
+#else
+#define FR_FRAME() fr_note_frame(__builtin_frame_address(0), __builtin_dwarf_cfa())
+#endif
+#else
 #define FR_FRAME() ((uintptr_t)__builtin_frame_address(0))
+#endif
 #define FR_RETURN() ((uintptr_t)__builtin_return_address(0))
 
 /* The caller's stack, interned; `kind` chooses the records that repeated stacks are looked for in. Needs the guard. */
