@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The symbolizer. Cases compile programs of their own with this build's compilers.
-foreach(name test_symbol test_symbol_cache test_symbol_debug)
+foreach(name test_symbol test_symbol_cache test_symbol_debug test_symbol_names)
   fr_unit_test(${name} LIBS fr_common)
   target_compile_definitions(${name} PRIVATE TEST_CC="${CMAKE_C_COMPILER}" TEST_CXX="${CMAKE_CXX_COMPILER}")
 endforeach()

@@ -13,7 +13,6 @@
 #include <sys/auxv.h>
 
 #include "common/symbol.h"
-#include "common/symbol_demangle.h"
 #include "common/symbol_file.h"
 #include "common/symbol_image.h"
 #include "common/symbol_span.h"
@@ -474,30 +473,9 @@ static void in_two_steps(void)
 	target_stop(&target);
 }
 
-static void check_demangled(const char *mangled, const char *want)
-{
-	char *got = symbol_demangle(mangled);
-
-	CHECK_STR(got, want);
-	g_free(got);
-}
-
-static void demangling(void)
-{
-	check_demangled("_ZN3boxIiE3getEv", "box<int>::get");
-	check_demangled("_ZN4core3fmt9Formatter3pad17h1234567890abcdefE", "core::fmt::Formatter::pad");
-	check_demangled("_ZN61_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt17h0123456789abcdefE",
-		"<alloc::vec::Vec<T> as core::fmt::Debug>::fmt");
-	check_demangled("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar");
-	CHECK(symbol_demangle("main") == NULL);
-	CHECK(symbol_demangle("_Z") == NULL);
-	CHECK(symbol_demangle("") == NULL);
-}
-
 int main(void)
 {
 	run_init("test_symbol");
-	CASE(demangling, "C++ and both Rust schemes are demangled");
 	CASE(inlined_pie, "inlined frames and lines of a PIE");
 	CASE(inlined_no_pie, "inlined frames and lines of a program at a fixed address");
 	CASE(inlined_dwarf4, "inlined frames and lines from DWARF 4");
