@@ -254,7 +254,7 @@ FR_EXPORT int flightrec_profile_write(const char *name, int fd, int debug)
 	*at = '\0';
 	snprintf(target, sizeof(target), "/debug/pprof/%s?debug=%d&pid=%ld", escaped,
 		debug > 0 ? debug : 0, sys(SYS_getpid));
-	ret = ask("GET", target, fd, &reply);
+	ret = ask(FR_FRAME(), "GET", target, fd, &reply);
 	return ret < 0 ? ret : ask_error(&reply);
 }
 

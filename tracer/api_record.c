@@ -12,21 +12,21 @@
 #include "tracer/sys.h"
 
 /* Asks for something whose answer is only whether it went well. */
-static int command(const char *method, const char *target)
+static int command(uintptr_t frame, const char *method, const char *target)
 {
 	struct ask_reply reply;
-	int ret = ask(method, target, -1, &reply);
+	int ret = ask(frame, method, target, -1, &reply);
 
 	return ret < 0 ? ret : ask_error(&reply);
 }
 
-static int set_rate(const char *name, uint64_t value)
+static int set_rate(uintptr_t frame, const char *name, uint64_t value)
 {
 	char target[100];
 
 	snprintf(target, sizeof(target), "/debug/flightrec/rates?%s=%llu", name,
 		(unsigned long long)value);
-	return command("POST", target);
+	return command(frame, "POST", target);
 }
 
 static uint64_t at_least_0(int64_t value)
@@ -42,7 +42,7 @@ FR_EXPORT int64_t flightrec_set_block_rate(int64_t ns)
 	if (!fr_on)
 		return -ENOTCONN;
 	before = (int64_t)__atomic_load_n(&fr_control->block_rate_ns, __ATOMIC_RELAXED);
-	ret = set_rate("block_ns", at_least_0(ns));
+	ret = set_rate(FR_FRAME(), "block_ns", at_least_0(ns));
 	return ret < 0 ? ret : before;
 }
 
@@ -53,7 +53,7 @@ FR_EXPORT int flightrec_set_mutex_fraction(int n)
 	if (!fr_on)
 		return -ENOTCONN;
 	before = (int)__atomic_load_n(&fr_control->mutex_fraction, __ATOMIC_RELAXED);
-	ret = n < 0 ? 0 : set_rate("mutex_fraction", (uint64_t)n);
+	ret = n < 0 ? 0 : set_rate(FR_FRAME(), "mutex_fraction", (uint64_t)n);
 	return ret < 0 ? ret : before;
 }
 
@@ -65,7 +65,7 @@ FR_EXPORT int64_t flightrec_set_alloc_rate(int64_t bytes)
 	if (!fr_on)
 		return -ENOTCONN;
 	before = (int64_t)__atomic_load_n(&fr_control->alloc_rate, __ATOMIC_RELAXED);
-	ret = set_rate("alloc_rate", at_least_0(bytes));
+	ret = set_rate(FR_FRAME(), "alloc_rate", at_least_0(bytes));
 	return ret < 0 ? ret : before;
 }
 
@@ -77,7 +77,7 @@ FR_EXPORT int64_t flightrec_set_alloc_rate(int64_t bytes)
 #define CHANGING (-2)
 static int cpu_fd = NONE, trace_fd = NONE;
 
-static int start(int *held, int fd, const char *target)
+static int start(uintptr_t frame, int *held, int fd, const char *target)
 {
 	int none = NONE, ret;
 	long copy;
@@ -88,14 +88,14 @@ static int start(int *held, int fd, const char *target)
 		    held, &none, CHANGING, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return -EBUSY;
 	copy = sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
-	ret = copy < 0 ? (int)copy : command("POST", target);
+	ret = copy < 0 ? (int)copy : command(frame, "POST", target);
 	if (ret < 0 && copy >= 0)
 		sys(SYS_close, copy);
 	__atomic_store_n(held, ret < 0 ? NONE : (int)copy, __ATOMIC_RELEASE);
 	return ret;
 }
 
-static int stop(int *held, const char *target)
+static int stop(uintptr_t frame, int *held, const char *target)
 {
 	int fd = __atomic_load_n(held, __ATOMIC_RELAXED), ret;
 	struct ask_reply reply;
@@ -105,7 +105,7 @@ static int stop(int *held, const char *target)
 			return 0;
 	} while (!__atomic_compare_exchange_n(
 		held, &fd, CHANGING, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
-	ret = ask("POST", target, fd, &reply);
+	ret = ask(frame, "POST", target, fd, &reply);
 	sys(SYS_close, fd);
 	__atomic_store_n(held, NONE, __ATOMIC_RELEASE);
 	return ret < 0 ? ret : ask_error(&reply);
@@ -131,7 +131,7 @@ FR_EXPORT int flightrec_cpu_profile_start(int fd, int hz)
 		return -EINVAL;
 	if (hz)
 		snprintf(target, sizeof(target), "/debug/flightrec/cpu/start?hz=%d", hz);
-	return start(&cpu_fd, fd, target);
+	return start(FR_FRAME(), &cpu_fd, fd, target);
 }
 
 FR_EXPORT int flightrec_cpu_profile_stop(void)
@@ -139,17 +139,17 @@ FR_EXPORT int flightrec_cpu_profile_stop(void)
 	char target[100];
 
 	snprintf(target, sizeof(target), "/debug/flightrec/cpu/stop?pid=%ld", sys(SYS_getpid));
-	return stop(&cpu_fd, target);
+	return stop(FR_FRAME(), &cpu_fd, target);
 }
 
 FR_EXPORT int flightrec_trace_start(int fd)
 {
-	return start(&trace_fd, fd, "/debug/flightrec/trace/start");
+	return start(FR_FRAME(), &trace_fd, fd, "/debug/flightrec/trace/start");
 }
 
 FR_EXPORT int flightrec_trace_stop(void)
 {
-	return stop(&trace_fd, "/debug/flightrec/trace/stop");
+	return stop(FR_FRAME(), &trace_fd, "/debug/flightrec/trace/stop");
 }
 
 FR_EXPORT int flightrec_recorder_is_enabled(void)
@@ -165,18 +165,18 @@ FR_EXPORT int flightrec_recorder_start(int64_t ms)
 		return -EINVAL;
 	snprintf(
 		target, sizeof(target), "/debug/trace/recorder/run?duration=%lldms", (long long)ms);
-	return command("GET", target);
+	return command(FR_FRAME(), "GET", target);
 }
 
 FR_EXPORT int flightrec_recorder_stop(void)
 {
-	return command("GET", "/debug/trace/recorder/stop");
+	return command(FR_FRAME(), "GET", "/debug/trace/recorder/stop");
 }
 
 FR_EXPORT int flightrec_recorder_snapshot(int fd)
 {
 	struct ask_reply reply;
-	int ret = ask("GET", "/debug/trace/recorder/snapshot?download=1", fd, &reply);
+	int ret = ask(FR_FRAME(), "GET", "/debug/trace/recorder/snapshot?download=1", fd, &reply);
 
 	return ret < 0 ? ret : ask_error(&reply);
 }

@@ -12,6 +12,7 @@
 #include "tracer/internal.h"
 #include "tracer/process.h"
 #include "tracer/sys.h"
+#include "tracer/thread.h"
 
 #define SILENCE_S 120
 #define SOCKET_NAME "http.sock"
@@ -279,17 +280,44 @@ static int read_head(struct stream *stream, unsigned *status_out, struct body *b
 	return 0;
 }
 
-int ask(const char *method, const char *target, int fd, struct ask_reply *reply_out)
+/* For those who look at the threads: this one waits. 0: it cannot be shown. */
+static int show_begin(struct thread_wait *wait, uintptr_t frame)
+{
+	struct thread_state state = { .state = FR_STATE_NET, .fd = -1 };
+	struct fr_thread *t = &fr_self;
+	int saved_errno = errno;
+
+	if (!guard_enter(t, frame))
+		return 0;
+	state.stack = fr_capture(t, frame, FR_REPEAT_USER);
+	state.since_ns = fr_now();
+	thread_enter(t, &state, wait);
+	guard_leave(t);
+	errno = saved_errno;
+	return 1;
+}
+
+static void show_end(struct thread_wait *wait)
+{
+	struct fr_thread *t = &fr_self;
+	int saved_errno = errno;
+
+	if (guard_enter(t, FR_FRAME())) {
+		thread_leave(t, wait);
+		guard_leave(t);
+	}
+	errno = saved_errno;
+}
+
+static int converse(
+	int connection, const char *method, const char *target, int fd, struct ask_reply *reply_out)
 {
 	struct sink sink = { .fd = fd, .reply = reply_out };
-	struct stream stream = { .fd = connect_recorder() };
+	struct stream stream = { .fd = connection };
 	struct body body = { 0 };
 	char request[512];
 	int n, ret;
 
-	memset(reply_out, 0, sizeof(*reply_out));
-	if (stream.fd < 0)
-		return stream.fd;
 	n = snprintf(request, sizeof(request),
 		"%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 		"Content-Length: 0\r\n\r\n",
@@ -302,7 +330,23 @@ int ask(const char *method, const char *target, int fd, struct ask_reply *reply_
 		sink.fd = -1;
 	if (ret == 0)
 		ret = body.is_chunked ? copy_chunks(&stream, &sink) : copy(&stream, body.n, &sink);
-	sys(SYS_close, stream.fd);
+	return ret;
+}
+
+int ask(uintptr_t frame, const char *method, const char *target, int fd,
+	struct ask_reply *reply_out)
+{
+	int connection = connect_recorder(), is_shown, ret;
+	struct thread_wait wait;
+
+	memset(reply_out, 0, sizeof(*reply_out));
+	if (connection < 0)
+		return connection;
+	is_shown = show_begin(&wait, frame);
+	ret = converse(connection, method, target, fd, reply_out);
+	sys(SYS_close, connection);
+	if (is_shown)
+		show_end(&wait);
 	return ret;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct ask_reply {
 	unsigned status; /* of HTTP */
@@ -14,9 +15,11 @@ struct ask_reply {
  * that of any other answer. Returns 0, whatever the status was, or -errno: -ENOTCONN when the process is not traced or
  * no recorder answers, -ETIMEDOUT after two silent minutes, -EPROTO when the answer is not HTTP, else what writing
  * to `fd` gave. It makes its system calls itself: nothing of it is traced, no cancellation point, errno stays, signals
- * only interrupt it for the time of their handlers. Takes 5 KiB of stack. Context: the program's own call.
+ * only interrupt it for the time of their handlers. Meanwhile the thread's slot shows it waiting for the network at
+ * `frame`, that of the exported function. Takes 5 KiB of stack. Context: the program's own call.
  */
-int ask(const char *method, const char *target, int fd, struct ask_reply *reply_out);
+int ask(uintptr_t frame, const char *method, const char *target, int fd,
+	struct ask_reply *reply_out);
 
 /* 0 for an answer 200, else the error that it stands for: -EINVAL, -EBUSY, -ENOENT, -EACCES, -EAGAIN, -EIO. */
 int ask_error(const struct ask_reply *reply);
