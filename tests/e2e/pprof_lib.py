@@ -131,12 +131,11 @@ def names_of(profile, sample):
     return frames
 
 
-def sums(profile, index, *, flat=False):
-    """{function: sum of one value} over the samples in which it is: anywhere, or (flat) at the leaf."""
+def sums(profile, index):
+    """{function: sum of one value} over the samples in whose stacks it is."""
     totals = {}
     for sample in profile.sample:
-        frames = names_of(profile, sample)[: 1 if flat else None]
-        for name in {name for frame in frames for name in (frame[:1] if flat else frame)}:
+        for name in {name for frame in names_of(profile, sample) for name in frame}:
             totals[name] = totals.get(name, 0) + sample.value[index]
     return totals
 

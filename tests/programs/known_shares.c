@@ -32,35 +32,35 @@ static inline uint64_t cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* A function of each name with the same work inlined, so that it is itself the leaf. */
-static inline __attribute__((always_inline)) void spin(uint64_t until_ns)
+/* Inlined into a function of each name; `step` keeps the compiler from making one of them all. */
+static inline __attribute__((always_inline)) void spin(uint64_t until_ns, uint64_t step)
 {
 	volatile uint64_t sum = 0;
 
 	do {
 		for (uint64_t i = 0; i < 20000; i++)
-			sum = sum + i;
+			sum = sum + i * step;
 	} while (cpu_ns() < until_ns);
 }
 
 SPIN spin_half(uint64_t until_ns)
 {
-	spin(until_ns);
+	spin(until_ns, 3);
 }
 
 SPIN spin_third(uint64_t until_ns)
 {
-	spin(until_ns);
+	spin(until_ns, 5);
 }
 
 SPIN spin_tenth(uint64_t until_ns)
 {
-	spin(until_ns);
+	spin(until_ns, 7);
 }
 
 SPIN spin_rest(uint64_t until_ns)
 {
-	spin(until_ns);
+	spin(until_ns, 11);
 }
 
 SPIN spin_outer(uint64_t until_ns)
