@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -73,11 +74,11 @@ static const struct http_route routes[] = {
 	{ 0 },
 };
 
-static int connect_tcp(void)
+static int connect_port(unsigned port)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)http_server_port(server)),
+		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -87,28 +88,37 @@ static int connect_tcp(void)
 	return fd;
 }
 
-/* Sends a request and returns the whole answer; to g_free(). */
-static char *ask(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int connect_tcp(void)
+{
+	return connect_port(http_server_port(server));
+}
 
-static char *ask(const char *format, ...)
+/* Sends a request and returns the whole answer, to g_free(). Closes fd. */
+static char *ask_at(int fd, const char *text)
 {
 	GString *answer = g_string_new(NULL);
 	char buffer[4096];
-	va_list args;
-	char *text;
 	ssize_t n;
-	int fd = connect_tcp();
 
 	CHECK(fd >= 0);
-	va_start(args, format);
-	text = g_strdup_vprintf(format, args);
-	va_end(args);
 	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 		g_string_append_len(answer, buffer, n);
 	close(fd);
-	g_free(text);
 	return g_string_free(answer, FALSE);
+}
+
+static char *ask(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *ask(const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	text = g_strdup_vprintf(format, args);
+	va_end(args);
+	return ask_at(connect_tcp(), text);
 }
 
 #define END "Connection: close\r\n\r\n"
@@ -343,6 +353,119 @@ static void test_unix_socket(void)
 	rmdir(dir);
 }
 
+#define TOKEN "0123456789abcdef"
+
+/* The status line of an answer to a request with these header lines. */
+static void check_with_token(
+	struct http_server *secret, const char *request, const char *headers, const char *status)
+{
+	g_autofree char *text =
+		g_strdup_printf("%s HTTP/1.1\r\nHost: localhost\r\n%s" END, request, headers);
+	g_autofree char *answer = ask_at(connect_port(http_server_port(secret)), text);
+
+	CHECK(g_str_has_prefix(answer, status));
+	if (!g_str_has_prefix(answer, status))
+		printf("# for %s %s got: %.60s\n", request, headers, answer);
+	if (strstr(status, "401")) {
+		CHECK(g_str_has_suffix(answer, "\r\n\r\n"));
+		CHECK(strstr(answer, "\r\nWWW-Authenticate: Bearer") != NULL);
+		CHECK(strstr(answer, "\r\nContent-Type:") == NULL);
+	}
+}
+
+static void test_token(void)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.user = (void *)(uintptr_t) "me",
+		.bearer = TOKEN,
+		.max_connections = 16,
+		.idle_seconds = 5,
+	};
+	struct http_server *secret = NULL;
+	g_autofree char *why = NULL;
+
+	CHECK_INT(http_listen("127.0.0.1:0", NULL, &secret, &why), 0);
+	CHECK_INT(http_server_start(secret, &options), 0);
+	check_with_token(secret, "GET /echo", "", "HTTP/1.1 401");
+	check_with_token(secret, "GET /nosuch", "", "HTTP/1.1 401");
+	check_with_token(secret, "DELETE /echo", "", "HTTP/1.1 401");
+	check_with_token(secret, "GET //echo", "", "HTTP/1.1 401");
+	check_with_token(secret, "POST /body", "Content-Length: 0\r\n", "HTTP/1.1 401");
+	check_with_token(secret, "GET /echo", "Authorization: Bearer\r\n", "HTTP/1.1 401");
+	check_with_token(secret, "GET /echo", "Authorization: Bearer x\r\n", "HTTP/1.1 401");
+	check_with_token(secret, "GET /echo", "Authorization: " TOKEN "\r\n", "HTTP/1.1 401");
+	check_with_token(
+		secret, "GET /echo", "Authorization: Bearer " TOKEN "0\r\n", "HTTP/1.1 401");
+	check_with_token(
+		secret, "GET /echo", "Authorization: Bearer " TOKEN "\r\n", "HTTP/1.1 200");
+	check_with_token(
+		secret, "GET /echo", "authorization: BEARER  " TOKEN "\r\n", "HTTP/1.1 200");
+	check_with_token(
+		secret, "GET /nosuch", "Authorization: Bearer " TOKEN "\r\n", "HTTP/1.1 404");
+	check_with_token(secret, "GET /open", "", "HTTP/1.1 200");
+	http_server_free(secret, 1000);
+}
+
+static volatile int is_peer_welcome;
+
+static bool is_peer_allowed(pid_t pid, uid_t uid, void *user)
+{
+	CHECK_INT(pid, getpid());
+	CHECK_INT(uid, geteuid());
+	return is_peer_welcome;
+}
+
+static void test_peers(void)
+{
+	struct http_server_options options = {
+		.routes = routes,
+		.user = (void *)(uintptr_t) "me",
+		.is_peer_allowed = is_peer_allowed,
+		.bearer = TOKEN, /* not for those who come by the socket */
+		.max_connections = 16,
+		.idle_seconds = 5,
+	};
+	struct http_listen_options listen = { .unix_mode = 0660 };
+	g_autofree char *dir = g_dir_make_tmp("flightrec-http-XXXXXX", NULL);
+	g_autofree char *path = g_strdup_printf("%s/s", dir),
+			*address = g_strdup_printf("unix:%s", path);
+	static const char text[] = "GET /echo HTTP/1.1\r\nHost: any\r\n" END;
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct http_server *local = NULL;
+	g_autofree char *why = NULL;
+	struct stat st;
+
+	CHECK_INT(http_listen(address, &listen, &local, &why), 0);
+	CHECK_INT(http_server_start(local, &options), 0);
+	CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0660);
+	g_strlcpy(name.sun_path, path, sizeof(name.sun_path));
+	for (is_peer_welcome = 0; is_peer_welcome < 2; is_peer_welcome++) {
+		g_autofree char *answer = NULL;
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		CHECK_INT(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+		answer = ask_at(fd, text);
+		CHECK(g_str_has_prefix(answer, is_peer_welcome ? "HTTP/1.1 200" : "HTTP/1.1 403"));
+	}
+	http_server_free(local, 1000);
+	rmdir(dir);
+}
+
+static void test_remote(void)
+{
+	struct http_listen_options listen = { .is_remote_allowed = true };
+	struct http_server *remote = NULL;
+	g_autofree char *why = NULL;
+
+	CHECK_INT(http_listen("0.0.0.0:0", &listen, &remote, &why), 0);
+	CHECK(http_server_is_remote(remote));
+	http_server_free(remote, 0);
+	CHECK_INT(http_listen("127.0.0.1:0", &listen, &remote, &why), 0);
+	CHECK(!http_server_is_remote(remote));
+	http_server_free(remote, 0);
+}
+
 int main(void)
 {
 	struct http_server_options options = {
@@ -372,6 +495,9 @@ int main(void)
 	CASE(test_disconnect, "a handler sees that its client went away");
 	CASE(test_slow, "a slow handler is not cut by the idle limit");
 	CASE(test_addresses, "only loopback addresses are listened on");
+	CASE(test_remote, "addresses that others reach need leave");
+	CASE(test_token, "a token is needed for everything but what is open");
+	CASE(test_peers, "a unix socket's clients are known by their processes");
 	CASE(test_unix_socket, "a stale unix socket is replaced, anything else is not");
 	http_server_free(server, 1000);
 	return CHECK_DONE();

@@ -69,6 +69,15 @@ static void test_defaults(void)
 	CHECK_INT(options.alloc_rate, 512 << 10);
 	CHECK_INT(options.events, FR_EVENTS_ALL);
 	CHECK(options.trace_file == NULL);
+	CHECK_INT(options.block_rate_ns, 1);
+	CHECK_INT(options.mutex_fraction, 1);
+	CHECK_INT(options.cpu_hz, 100);
+	CHECK_INT(options.cpu_engine, OPTIONS_CPU_AUTO);
+	CHECK_INT(options.mode, OPTIONS_DEV);
+	CHECK_INT(options.enable_pprof, OPTIONS_UNSET);
+	CHECK_INT(options.linger_ns, 0);
+	CHECK_INT(options.idle_ns, 15000000000);
+	CHECK(!options.bearer && !options.token_file && !options.tls_cert && !options.cpu_profile);
 	/* Options of the program stay its own. */
 	CHECK_STR(options.argv[0], "prog");
 	CHECK_STR(options.argv[1], "--listen");
@@ -97,6 +106,55 @@ static void test_values(void)
 	CHECK(options.is_quiet);
 	CHECK_STR(options.argv[0], "--odd-name");
 	CHECK_STR(options.argv[1], "-x");
+}
+
+static void test_more_values(void)
+{
+	char *argv[] = { (char[]){ "x" }, (char[]){ "-cpuprofile=c" }, (char[]){ "-memprofile" },
+		(char[]){ "m" }, (char[]){ "--block-rate=1ms" }, (char[]){ "--mutex-fraction=7" },
+		(char[]){ "--heap-rate=1M" }, (char[]){ "--cpu-rate=99" },
+		(char[]){ "--cpu-engine=perf" }, (char[]){ "--linger=forever" },
+		(char[]){ "--mode=prod" }, (char[]){ "--enable-pprof" },
+		(char[]){ "--redact-cmdline" }, (char[]){ "--max-duration=1m" }, (char[]){ "prog" },
+		(char[]){ "--mode=x" }, NULL };
+	struct options options;
+
+	options_parse(16, argv, &options);
+	CHECK_STR(options.cpu_profile, "c");
+	CHECK_STR(options.mem_profile, "m");
+	CHECK_INT(options.block_rate_ns, 1000000);
+	CHECK_INT(options.mutex_fraction, 7);
+	CHECK_INT(options.alloc_rate, 1 << 20);
+	CHECK_INT(options.cpu_hz, 99);
+	CHECK_INT(options.cpu_engine, OPTIONS_CPU_PERF);
+	CHECK_INT(options.linger_ns, OPTIONS_FOREVER);
+	CHECK_INT(options.mode, OPTIONS_PROD);
+	CHECK_INT(options.enable_pprof, OPTIONS_YES);
+	CHECK(options.is_cmdline_redacted);
+	CHECK_INT(options.max_duration_ns, 60000000000);
+	CHECK_STR(options.argv[0], "prog");
+	/* Whoever sets one name of a setting has set the other, too. */
+	CHECK(options_is_given(&options, "heap-rate") && options_is_given(&options, "alloc-rate"));
+	CHECK(!options_is_given(&options, "listen"));
+	options_fini(&options);
+}
+
+static int64_t block_rate(const char *text)
+{
+	uint64_t ns = 0;
+
+	return options_block_rate_parse(text, &ns) == 0 ? (int64_t)ns : -1;
+}
+
+static void test_block_rate(void)
+{
+	CHECK_INT(block_rate("all"), 1);
+	CHECK_INT(block_rate("0"), 0);
+	CHECK_INT(block_rate("1ns"), 1);
+	CHECK_INT(block_rate("2.5us"), 2500);
+	CHECK_INT(block_rate("10"), -1);
+	CHECK_INT(block_rate("-1s"), -1);
+	CHECK_INT(block_rate(""), -1);
 }
 
 /* Exit status and stderr of parsing one option before a program. */
@@ -141,6 +199,17 @@ static void test_usage_errors(void)
 		{ "--alloc-rate=x", "--alloc-rate", "x" },
 		{ "--stack-depth=0", "--stack-depth", "0" },
 		{ "--stack-depth=513", "--stack-depth", "513" },
+		{ "--heap-rate=-1", "--heap-rate", "-1" },
+		{ "--block-rate=5", "--block-rate", "5" },
+		{ "--mutex-fraction=-1", "--mutex-fraction", "-1" },
+		{ "--cpu-rate=0", "--cpu-rate", "0" },
+		{ "--cpu-rate=100000", "--cpu-rate", "100000" },
+		{ "--cpu-engine=timer", "--cpu-engine", "timer" },
+		{ "--linger=long", "--linger", "long" },
+		{ "--idle-timeout=1ms", "--idle-timeout", "1ms" },
+		{ "--max-duration=x", "--max-duration", "x" },
+		{ "--mode=test", "--mode", "test" },
+		{ "--enable-pprof=maybe", "--enable-pprof", "maybe" },
 	};
 	char text[1024];
 
@@ -150,6 +219,10 @@ static void test_usage_errors(void)
 		CHECK(strstr(text, cases[i].value) != NULL);
 		CHECK(strstr(text, "expected") != NULL);
 	}
+	CHECK_INT(parse_in_child("--tls-cert=c", text, sizeof(text)), 2);
+	CHECK(strstr(text, "--tls-key") != NULL);
+	CHECK_INT(parse_in_child("--config=/no/such/file", text, sizeof(text)), 2);
+	CHECK(strstr(text, "/no/such/file") != NULL);
 	CHECK_INT(parse_in_child("--no-such-option", text, sizeof(text)), 2);
 	CHECK_INT(parse_in_child("--trace=", text, sizeof(text)), 2);
 	CHECK_INT(parse_in_child(NULL, text, sizeof(text)), 2);
@@ -164,6 +237,8 @@ int main(void)
 	CASE(test_events_format, "classes are listed in the order of the schema");
 	CASE(test_defaults, "defaults hold, and the program keeps its options");
 	CASE(test_values, "every option takes its value");
+	CASE(test_more_values, "one dash will do; a setting with two names is one setting");
+	CASE(test_block_rate, "the block rate is a duration, all, or nothing");
 	CASE(test_usage_errors, "usage errors exit 2 and name option, value and what was expected");
 	return CHECK_DONE();
 }
