@@ -78,8 +78,8 @@ struct fr_private {
 	uint32_t timer_hz;     /* its rate; whoever made it writes, whoever takes it away reads */
 	uint32_t
 		dump_wanted; /* fr_control.dump_seq that a signal is on its way for; 0: none. Atomic */
-	uint64_t timer_cpu_ns; /* CPU time of the thread when the timer began */
-	uint64_t timer_ticks;  /* ticks that arrived since; the owner's handler alone writes */
+	uint64_t timer_first_ns; /* CPU time of the thread at which its first tick is due */
+	uint64_t timer_ticks;	 /* ticks that arrived since; the owner's handler alone writes */
 	uintptr_t signal_frames
 		[512]; /* of the signal handler's walk, which may interrupt the other */
 	struct fr_region regions[FR_REGION_DEPTH];

@@ -67,31 +67,32 @@ static uint64_t cpu_ns_of(uint32_t tid)
 }
 
 /*
- * Deletes a timer that was taken out of its slot's word. Ticks that were due and never came (the thread blocks SIGPROF)
- * are lost; those of the last moments may be under way, since the kernel looks at its clock tick only.
+ * Deletes a timer that was taken out of its slot's word. Ticks that were due and never came are lost: the thread blocks
+ * SIGPROF, or lived for less than the kernel's clock tick, which is when timers are looked at. Where the thread goes on
+ * (`slack` ticks), those of the last moment are not worth a word.
  */
-static void delete_timer(uint32_t code, const struct fr_private *private, uint32_t tid)
+static void delete_timer(
+	uint32_t code, const struct fr_private *private, uint32_t tid, uint64_t slack)
 {
-	uint64_t now_ns = cpu_ns_of(tid), due, slack = 1 + private->timer_hz / CLOCK_TICKS;
+	uint64_t now_ns = cpu_ns_of(tid), due;
 	uint64_t got = __atomic_load_n(&private->timer_ticks, __ATOMIC_RELAXED);
 
 	sys(SYS_timer_delete, code - TIMER_ID);
-	if (now_ns <= private->timer_cpu_ns)
+	if (now_ns < private->timer_first_ns)
 		return;
-	due = (now_ns - private->timer_cpu_ns) * private->timer_hz / 1000000000u;
+	due = 1 + (now_ns - private->timer_first_ns) * private->timer_hz / 1000000000u;
 	if (due > got + slack)
 		fr_count(cpu_lost, due - got);
 }
 
 /* Makes and starts a timer for the thread `tid` of this process: its id, or -errno. */
-static long make_timer(uint32_t tid, uint32_t hz, uint64_t random)
+static long make_timer(uint32_t tid, uint32_t hz, uint64_t first_ns)
 {
-	uint64_t period_ns = 1000000000u / hz, first_ns = 1 + random % period_ns;
+	uint64_t period_ns = 1000000000u / hz;
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF };
 	struct itimerspec spec = {
 		.it_interval = { (time_t)(period_ns / 1000000000u),
 			(long)(period_ns % 1000000000u) },
-		/* Anywhere in the first period, so that threads shorter than that count for what they use. */
 		.it_value = { (time_t)(first_ns / 1000000000u), (long)(first_ns % 1000000000u) },
 	};
 	int id = 0;
@@ -113,7 +114,7 @@ static long make_timer(uint32_t tid, uint32_t hz, uint64_t random)
 /* Gives a thread its timer, if it is to have one and has none. Returns 1, 0 when there is nothing to do, -errno. */
 static long arm(struct fr_private *private, uint32_t tid, uint64_t random)
 {
-	uint64_t word, mine;
+	uint64_t word, mine, first_ns;
 	uint32_t hz;
 	long id;
 
@@ -126,8 +127,10 @@ static long arm(struct fr_private *private, uint32_t tid, uint64_t random)
 		word = with_code(word, TIMER_BUSY);
 		private->timer_hz = hz;
 		private->timer_ticks = 0;
-		private->timer_cpu_ns = cpu_ns_of(tid);
-		id = make_timer(tid, hz, random);
+		/* Anywhere in the first period, so that threads shorter than that count for what they use. */
+		first_ns = 1 + random % (1000000000u / hz);
+		private->timer_first_ns = cpu_ns_of(tid) + first_ns;
+		id = make_timer(tid, hz, first_ns);
 		if (id < 0) {
 			replace(&private->timer, word, TIMER_NONE);
 			return id;
@@ -151,7 +154,7 @@ static void disarm(struct fr_private *private, uint32_t tid)
 	uint64_t word = __atomic_load_n(&private->timer, __ATOMIC_SEQ_CST);
 
 	if (code_of(word) >= TIMER_ID && replace(&private->timer, word, TIMER_NONE))
-		delete_timer(code_of(word), private, tid);
+		delete_timer(code_of(word), private, tid, 1 + private->timer_hz / CLOCK_TICKS);
 }
 
 /* Does a thread live in this slot that may have a timer? */
@@ -271,7 +274,7 @@ void sampler_attach(struct fr_thread *t)
 	__atomic_store_n(
 		&t->private->timer, with_code(word + (1ull << 32), TIMER_NONE), __ATOMIC_SEQ_CST);
 	if (unlikely(__atomic_load_n(&sampler_hz, __ATOMIC_SEQ_CST)) &&
-		arm(t->private, t->tid, t->random >> 20) < 0)
+		arm(t->private, t->tid, (fr_now() ^ t->tid) * 0x9e3779b97f4a7c15ull >> 24) < 0)
 		fr_count(cpu_timers_failed, 1);
 }
 
@@ -285,7 +288,7 @@ void sampler_detach(struct fr_thread *t)
 	word = __atomic_exchange_n(
 		&t->private->timer, with_code(word, TIMER_CLOSED), __ATOMIC_SEQ_CST);
 	if (unlikely(code_of(word) >= TIMER_ID))
-		delete_timer(code_of(word), t->private, t->tid);
+		delete_timer(code_of(word), t->private, t->tid, 0);
 }
 
 void sampler_init(void)
