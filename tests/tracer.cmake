@@ -21,3 +21,4 @@ if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share
 endif()
 add_executable(bench_hooks bench/bench_hooks.c)
 target_link_libraries(bench_hooks PRIVATE fr_flags Threads::Threads)
+fr_e2e_test(e2e_api api.py)
