@@ -49,22 +49,24 @@ static GArray *code_of(int fd)
 	return all;
 }
 
+/* `all` is not empty, nor is any of its ranges. */
 static uint64_t random_pc(const GArray *all)
 {
-	const struct code *code;
-	uint64_t total = 0, at;
+	uint64_t total = 1, at;
+	guint i = 0;
 
-	for (guint i = 0; i < all->len; i++) {
-		code = &g_array_index(all, struct code, i);
-		total += code->hi - code->lo;
-	}
+	for (guint k = 0; k < all->len; k++)
+		total += g_array_index(all, struct code, k).hi -
+			 g_array_index(all, struct code, k).lo;
 	at = ((uint64_t)random() << 31 | (uint64_t)random()) % total;
-	for (guint i = 0;; i++) {
-		code = &g_array_index(all, struct code, i);
+	for (; i + 1 < all->len; i++) {
+		const struct code *code = &g_array_index(all, struct code, i);
+
 		if (at < code->hi - code->lo)
-			return code->lo + at;
+			break;
 		at -= code->hi - code->lo;
 	}
+	return g_array_index(all, struct code, i).lo + at;
 }
 
 static double seconds(clockid_t clock)
@@ -138,7 +140,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s holds no code\n", module.path);
 		return 1;
 	}
-	pcs = g_new(uint64_t, 2 * n);
+	pcs = g_new0(uint64_t, 2 * n);
 	srandom(1);
 	for (size_t i = 0; i < 2 * n; i++)
 		pcs[i] = random_pc(code);

@@ -161,6 +161,7 @@ static const char calls[] = "#include <stdio.h>\n#include <stdlib.h>\n#include <
 static void check_stubs(const char *cc, const char *objdump, const char *options, unsigned n_calls)
 {
 	unsigned n = 0, n_wrong = 0;
+	char **lines;
 
 	printf("# %s %s\n", cc, options);
 	run_write("calls.c", calls, strlen(calls));
@@ -169,7 +170,8 @@ static void check_stubs(const char *cc, const char *objdump, const char *options
 		      "sed -nE 's/.*\t(bnd )?(call|bl)[ \t]+([0-9a-f]+) <([^>]*@plt)>.*/\\3 \\4/p'",
 			  objdump),
 		0);
-	for (char **lines = g_strsplit(run_output, "\n", -1), **line = lines; *line; line++) {
+	lines = g_strsplit(run_output, "\n", -1);
+	for (char **line = lines; *line; line++) {
 		char want[200];
 		uint64_t addr;
 		const char *got;
@@ -186,6 +188,7 @@ static void check_stubs(const char *cc, const char *objdump, const char *options
 		}
 		n++;
 	}
+	g_strfreev(lines);
 	CHECK_INT(n_wrong, 0);
 	CHECK(n >= n_calls);
 }
