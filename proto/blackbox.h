@@ -128,7 +128,7 @@ struct fr_slot {
 	uint32_t
 		dump_seq; /* the last fr_control.dump_seq that this thread answered; written last (release) */
 	uint32_t dump_stack; /* where it was then, FR_STACK_NONE: not known */
-	uint32_t pad;
+	uint32_t lock;	     /* while it waits for one: enum fr_lock + 1; else 0 */
 	uint64_t start_ns, end_ns;
 	uint64_t start_routine; /* address; 0 for the first thread */
 	uint64_t task;		/* current user task */

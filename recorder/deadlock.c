@@ -13,6 +13,7 @@
 
 #include "common/units.h"
 #include "proto/schema.h"
+#include "recorder/lock_name.h"
 #include "recorder/procfs.h"
 
 #define NONE UINT32_MAX
@@ -140,7 +141,9 @@ static void add_circle(
 		const struct waiter *waiter = &g_array_index(waiters, struct waiter, at);
 		const struct waiter *holder = &g_array_index(waiters, struct waiter, waiter->next);
 		struct deadlock_wait wait = {
+			.process = waiter->process,
 			.pid = waiter->process->pid,
+			.stack = waiter->slot.stack,
 			.tid = waiter->slot.tid,
 			.holder = waiter->holder,
 			.state = waiter->slot.state,
@@ -185,9 +188,10 @@ GPtrArray *deadlock_find(const GPtrArray *processes)
 	return deadlocks;
 }
 
-char *deadlock_object(uint32_t state, uint64_t obj)
+char *deadlock_object(struct lock_names *names, const struct profile_process *process,
+	uint32_t state, uint64_t obj)
 {
-	static const char *const names[FR_STATE_N] = {
+	static const char *const kinds[FR_STATE_N] = {
 		[FR_STATE_MUTEX] = "mutex",
 		[FR_STATE_RWLOCK] = "rwlock",
 		[FR_STATE_SPIN] = "spin lock",
@@ -197,10 +201,14 @@ char *deadlock_object(uint32_t state, uint64_t obj)
 		[FR_STATE_ONCE] = "once control",
 	};
 
+	const char *kind = state < FR_STATE_N && kinds[state] ? kinds[state] : "object";
+	const char *name;
+
 	if (state == FR_STATE_JOIN)
 		return g_strdup("the end of a thread");
-	return g_strdup_printf("%s 0x%" G_GINT64_MODIFIER "x",
-		state < FR_STATE_N && names[state] ? names[state] : "object", obj);
+	name = names ? lock_names_find(names, process, obj) : NULL;
+	return g_strdup_printf("%s 0x%" G_GINT64_MODIFIER "x%s%s%s", kind, obj, name ? " (" : "",
+		name ? name : "", name ? ")" : "");
 }
 
 /* How long a wait has lasted, for people; to g_free(). */
@@ -217,7 +225,8 @@ static char *duration_words(uint64_t since_ns)
 	return g_strdup_printf(" %s", text);
 }
 
-void deadlock_write(const struct deadlock *deadlock, GString *out)
+void deadlock_write(const struct deadlock *deadlock, struct lock_names *names, deadlock_place place,
+	void *data, GString *out)
 {
 	const struct deadlock_wait *first =
 		&g_array_index(deadlock->waits, struct deadlock_wait, 0);
@@ -233,18 +242,22 @@ void deadlock_write(const struct deadlock *deadlock, GString *out)
 	for (guint i = 0; i < deadlock->waits->len; i++) {
 		const struct deadlock_wait *wait =
 			&g_array_index(deadlock->waits, struct deadlock_wait, i);
-		g_autofree char *object = deadlock_object(wait->state, wait->obj);
+		g_autofree char *object =
+			deadlock_object(names, wait->process, wait->state, wait->obj);
+		const char *where = place ? place(data, wait) : NULL;
 		g_autofree char *duration = duration_words(wait->since_ns);
 
 		g_string_append_printf(out,
-			"#   thread %u \"%s\" waits%s for %s, held by thread %u \"%s\"\n",
-			wait->tid, wait->name, duration, object, wait->holder, wait->holder_name);
+			"#   thread %u \"%s\" waits%s for %s, held by thread %u \"%s\"%s%s\n",
+			wait->tid, wait->name, duration, object, wait->holder, wait->holder_name,
+			where ? ", at " : "", where ? where : "");
 	}
 }
 
 json_t *deadlock_json(const GPtrArray *processes)
 {
 	g_autoptr(GPtrArray) deadlocks = deadlock_find(processes);
+	struct lock_names *names = lock_names_new();
 	json_t *array = json_array();
 
 	for (guint i = 0; i < deadlocks->len; i++) {
@@ -254,7 +267,8 @@ json_t *deadlock_json(const GPtrArray *processes)
 		for (guint k = 0; k < deadlock->waits->len; k++) {
 			const struct deadlock_wait *wait =
 				&g_array_index(deadlock->waits, struct deadlock_wait, k);
-			g_autofree char *object = deadlock_object(wait->state, wait->obj);
+			g_autofree char *object =
+				deadlock_object(names, wait->process, wait->state, wait->obj);
 			g_autofree char *name = g_utf8_make_valid(wait->name, -1);
 			g_autofree char *holder = g_utf8_make_valid(wait->holder_name, -1);
 			uint64_t now_ns = procfs_now();
@@ -271,5 +285,6 @@ json_t *deadlock_json(const GPtrArray *processes)
 		}
 		json_array_append_new(array, json_pack("{s:o}", "threads", waits));
 	}
+	lock_names_free(names);
 	return array;
 }

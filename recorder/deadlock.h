@@ -10,13 +10,17 @@
 
 #include "recorder/profile_process.h"
 
+struct lock_names;
+
 /* One thread of a circle: it waits for what the next one of the circle holds. */
 struct deadlock_wait {
+	const struct profile_process *process; /* borrowed */
 	pid_t pid;
 	uint32_t tid, holder; /* thread ids */
 	uint32_t state;	      /* enum fr_state: what it waits for */
 	uint64_t obj;	      /* address of the lock; 0 for a join */
 	uint64_t since_ns;    /* CLOCK_MONOTONIC */
+	uint32_t stack;	      /* where it waits */
 	char name[16], holder_name[16];
 };
 
@@ -36,11 +40,16 @@ GPtrArray *deadlock_find(const GPtrArray *processes);
  */
 uint32_t deadlock_holder(const struct profile_process *process, const struct fr_slot *slot);
 
-/* "mutex 0x55…", "the end of a thread"; to g_free(). */
-char *deadlock_object(uint32_t state, uint64_t obj);
+/* "mutex 0x55… (shelves+0x8)", "the end of a thread"; to g_free(). `names` NULL: without the variable. */
+char *deadlock_object(struct lock_names *names, const struct profile_process *process,
+	uint32_t state, uint64_t obj);
+
+/* Where a thread of the circle waits, for people; borrowed or NULL. */
+typedef const char *(*deadlock_place)(void *data, const struct deadlock_wait *wait);
 
 /* A paragraph of lines that begin with "# ". */
-void deadlock_write(const struct deadlock *deadlock, GString *out);
+void deadlock_write(const struct deadlock *deadlock, struct lock_names *names, deadlock_place place,
+	void *data, GString *out);
 
 /* deadlock_find() as an array of objects. */
 json_t *deadlock_json(const GPtrArray *processes);

@@ -12,6 +12,7 @@
 #include "common/units.h"
 #include "proto/schema.h"
 #include "recorder/deadlock.h"
+#include "recorder/lock_name.h"
 #include "recorder/procfs.h"
 #include "recorder/profile_kind.h"
 #include "recorder/profile_symbols.h"
@@ -36,6 +37,8 @@ struct dump {
 	struct profile *profile;
 	struct profile_symbols *symbols;
 	GArray *locations; /* owned: scratch */
+	char *place;	   /* owned: scratch */
+	struct lock_names *names;
 	GString *out;
 };
 
@@ -117,7 +120,8 @@ static const char *state_word(const struct block *block, const char *target)
 	case FR_STATE_SPIN:
 		return "sync.Mutex.Lock";
 	case FR_STATE_RWLOCK:
-		return "sync.RWMutex.Lock";
+		return block->slot.lock == FR_LOCK_RWLOCK_RD + 1 ? "sync.RWMutex.RLock"
+								 : "sync.RWMutex.Lock";
 	case FR_STATE_COND:
 		return "sync.Cond.Wait";
 	case FR_STATE_SEM:
@@ -194,7 +198,8 @@ static void write_wait(const struct dump *dump, const struct block *block, const
 	if (ns)
 		units_duration_format((int64_t)(ns / 1000 * 1000), duration, sizeof(duration));
 	if (is_lock(slot->state)) {
-		g_autofree char *object = deadlock_object(slot->state, slot->obj);
+		g_autofree char *object =
+			deadlock_object(dump->names, block->process, slot->state, slot->obj);
 		uint32_t holder = deadlock_holder(block->process, slot);
 
 		g_string_append_printf(
@@ -320,12 +325,25 @@ static void write_helper(const struct dump *dump)
 	}
 }
 
-static void write_deadlocks(const struct dump *dump)
+/* The function and line where a thread of a deadlock waits. */
+static const char *place_of(void *data, const struct deadlock_wait *wait)
+{
+	struct dump *dump = data;
+
+	profile_symbols_stack(dump->symbols, wait->process, wait->stack, dump->locations);
+	g_free(dump->place);
+	dump->place =
+		profile_text_place(dump->profile, g_array_index(dump->locations, uint64_t, 0));
+	return dump->place;
+}
+
+static void write_deadlocks(struct dump *dump)
 {
 	g_autoptr(GPtrArray) deadlocks = deadlock_find(dump->processes);
 
 	for (guint i = 0; i < deadlocks->len; i++) {
-		deadlock_write(g_ptr_array_index(deadlocks, i), dump->out);
+		deadlock_write(
+			g_ptr_array_index(deadlocks, i), dump->names, place_of, dump, dump->out);
 		g_string_append_c(dump->out, '\n');
 	}
 }
@@ -348,6 +366,8 @@ void dump_write(
 
 	dump.profile = profile_new(&type, 1, type, 1);
 	dump.symbols = profile_symbols_new(dump.profile, cache, processes->len > 1);
+	profile_symbols_hide_own(dump.symbols);
+	dump.names = lock_names_new();
 	dump.blocks = g_array_new(FALSE, FALSE, sizeof(struct block));
 	dump.locations = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 	collect(&dump);
@@ -367,6 +387,8 @@ void dump_write(
 		}
 		write_block(&dump, &g_array_index(dump.blocks, struct block, i), has_pid);
 	}
+	lock_names_free(dump.names);
+	g_free(dump.place);
 	g_array_unref(dump.locations);
 	g_array_unref(dump.blocks);
 	profile_symbols_free(dump.symbols);

@@ -147,6 +147,9 @@ struct profile *profile_build(const struct profile_build *build)
 	struct profile_symbols *symbols =
 		profile_symbols_new(profile, build->cache, g_hash_table_size(by_id) > 1);
 
+	/* Its cost is to be seen. */
+	if (kind != &profile_kind_cpu)
+		profile_symbols_hide_own(symbols);
 	profile_set_time(profile, build->time_ns, build->duration_ns);
 	if (kind->default_type)
 		profile_set_default_type(profile, kind->default_type);

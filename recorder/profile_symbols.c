@@ -16,12 +16,14 @@
 #include "viewer/profile_space.h"
 
 #define DELETED " (deleted)"
+#define OWN_LIBRARY "libflightrec.so"
 
 /* Where a module of a process went. */
 struct place {
 	uint64_t mapping; /* id; 0 not added yet */
 	uint64_t shift;	  /* add to an address of the process, modulo 2^64 */
 	uint32_t batch;	  /* module of the batch */
+	bool is_own;	  /* the tracer */
 };
 
 struct space {
@@ -42,7 +44,7 @@ struct profile_symbols {
 	GHashTable *spaces;	     /* process id → struct space, owned */
 	GArray *lines;		     /* struct profile_line, scratch */
 	uint64_t offset;	     /* of the address of `lines` in its function */
-	bool is_shared;
+	bool is_shared, is_own_hidden;
 };
 
 static void space_free(void *data)
@@ -73,6 +75,11 @@ struct profile_symbols *profile_symbols_new(
 	symbols->lines = g_array_new(FALSE, FALSE, sizeof(struct profile_line));
 	symbols->is_shared = is_shared;
 	return symbols;
+}
+
+void profile_symbols_hide_own(struct profile_symbols *symbols)
+{
+	symbols->is_own_hidden = true;
 }
 
 void profile_symbols_free(struct profile_symbols *symbols)
@@ -138,6 +145,13 @@ static void find_ambiguous(struct space *space)
 	}
 }
 
+static bool is_tracer(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return g_str_has_prefix(slash ? slash + 1 : path, OWN_LIBRARY);
+}
+
 void profile_symbols_add_process(
 	struct profile_symbols *symbols, const struct profile_process *process)
 {
@@ -173,6 +187,7 @@ void profile_symbols_add_process(
 
 		g_array_append_val(space->spans, span);
 		space->places[i].batch = symbol_batch_add_module(symbols->batch, &key);
+		space->places[i].is_own = is_tracer(module->path);
 		/* What was unloaded comes in when a stack needs it. */
 		if (!module->unload_ns)
 			add_mapping(symbols, space, i);
@@ -288,6 +303,13 @@ static uint64_t location_of(struct profile_symbols *symbols, struct space *space
 	return id;
 }
 
+static bool is_own(const struct space *space, uint64_t pc)
+{
+	const struct symbol_span *span = span_of(space, pc);
+
+	return span && space->places[span->value].is_own;
+}
+
 static const char *missing_stack(const struct profile_process *process, uint32_t stack)
 {
 	if (process->blackbox && stack == FR_STACK_OVERFLOW)
@@ -300,20 +322,24 @@ void profile_symbols_stack(struct profile_symbols *symbols, const struct profile
 {
 	struct space *space = space_of(symbols, process);
 	void *key = (void *)((uintptr_t)stack + 1), *at;
-	uint64_t n = 0, id;
+	uint64_t id;
 
 	g_array_set_size(locations_out, 0);
 	if (space && g_hash_table_lookup_extended(space->stacks, key, NULL, &at)) {
 		guint first = GPOINTER_TO_UINT(at);
 
-		n = g_array_index(space->frames, uint64_t, first);
+		uint64_t n = g_array_index(space->frames, uint64_t, first);
+
 		for (uint64_t i = 1; i <= n; i++) {
-			id = location_of(symbols, space,
-				g_array_index(space->frames, uint64_t, first + i) - 1);
+			uint64_t pc = g_array_index(space->frames, uint64_t, first + i) - 1;
+
+			if (symbols->is_own_hidden && is_own(space, pc))
+				continue;
+			id = location_of(symbols, space, pc);
 			g_array_append_val(locations_out, id);
 		}
 	}
-	if (n == 0) {
+	if (locations_out->len == 0) {
 		id = profile_symbols_pseudo(symbols, missing_stack(process, stack));
 		g_array_append_val(locations_out, id);
 	}

@@ -19,6 +19,8 @@ struct profile_symbols;
  */
 struct profile_symbols *profile_symbols_new(
 	struct profile *profile, struct symbol_cache *cache, bool is_shared);
+/* Leaves out frames of the tracer: what it does inside the program's calls is no part of the program. */
+void profile_symbols_hide_own(struct profile_symbols *symbols);
 void profile_symbols_free(struct profile_symbols *symbols);
 
 /* Adds the mappings of a process; the first process is the main one. Borrowed until the end. */

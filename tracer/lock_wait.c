@@ -28,7 +28,11 @@ static int begin(struct lock_wait *wait, const void *mutex, uintptr_t frame, uin
 {
 	struct fr_thread *t = &fr_self;
 	struct thread_state state = {
-		.state = lock_states[wait->kind], .obj = wait->obj, .holder = wait->holder, .fd = -1
+		.state = lock_states[wait->kind],
+		.obj = wait->obj,
+		.holder = wait->holder,
+		.fd = -1,
+		.lock = wait->kind + 1u,
 	};
 	int saved_errno = errno;
 

@@ -118,7 +118,7 @@ static void slot_fill(struct fr_slot *slot, uint32_t tid, const struct thread_bi
 	slot->call = 0;
 	slot->since_ns = slot->obj = 0;
 	slot->fd = -1;
-	slot->holder = slot->stack = 0;
+	slot->holder = slot->stack = slot->lock = 0;
 	slot->creator = birth ? birth->creator : 0;
 	slot->creator_stack = birth ? birth->creator_stack : 0;
 	slot->start_routine = birth ? birth->start_routine : 0;
@@ -350,6 +350,7 @@ static void slot_set(struct fr_slot *slot, const struct thread_state *state)
 	slot->since_ns = state->since_ns;
 	slot->obj = state->obj;
 	slot->fd = state->fd;
+	slot->lock = state->lock;
 	slot->holder = state->holder;
 	slot->stack = state->stack;
 	slot_write_end(slot);
@@ -369,7 +370,7 @@ void thread_enter(struct fr_thread *t, const struct thread_state *state, struct 
 		wait->is_nested = 1;
 		wait->inside = inside;
 		wait->saved = (struct thread_state){ slot->since_ns, slot->obj, slot->state,
-			slot->call, slot->holder, slot->stack, slot->fd };
+			slot->call, slot->holder, slot->stack, slot->fd, slot->lock };
 	}
 	t->inside = &wait->cookie;
 	slot_set(slot, state);

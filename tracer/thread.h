@@ -46,6 +46,7 @@ struct thread_state {
 	uint64_t since_ns, obj;
 	uint32_t state, call, holder, stack;
 	int32_t fd;
+	uint32_t lock; /* enum fr_lock + 1; 0: none */
 };
 
 /* A wait or call under way; lives in the frame of the hook. */

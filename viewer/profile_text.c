@@ -136,9 +136,8 @@ static void append_call(GString *out, const char *name)
 		g_string_append(out, "(...)");
 }
 
-/* Its place in its file, which is the same in every run. */
-static void append_nameless(
-	const struct profile *profile, const struct profile_tables_location *location, GString *out)
+/* "[MODULE+0xOFFSET]": its place in its file, which is the same in every run. To g_free(). */
+static char *nameless(const struct profile *profile, const struct profile_tables_location *location)
 {
 	const char *module = module_of(profile, location), *name = strrchr(module, '/');
 	uint64_t offset = location->address;
@@ -148,8 +147,16 @@ static void append_nameless(
 			profile->mappings, struct profile_tables_mapping, location->mapping - 1);
 		offset += mapping->file_offset - mapping->start;
 	}
-	g_string_append_printf(out, "[%s+" HEX "](...)\n\t%s:0 +0x0\n", name ? name + 1 : module,
-		offset, *module ? module : "??");
+	return g_strdup_printf("[%s+" HEX "]", name ? name + 1 : module, offset);
+}
+
+static void append_nameless(
+	const struct profile *profile, const struct profile_tables_location *location, GString *out)
+{
+	const char *module = module_of(profile, location);
+	g_autofree char *name = nameless(profile, location);
+
+	g_string_append_printf(out, "%s(...)\n\t%s:0 +0x0\n", name, *module ? module : "??");
 }
 
 void profile_text_trace(
@@ -172,26 +179,41 @@ void profile_text_trace(
 	}
 }
 
+char *profile_text_place(const struct profile *profile, uint64_t id)
+{
+	const struct profile_tables_location *location = location_at(profile, id);
+	struct place place;
+
+	if (!location->n_lines)
+		return nameless(profile, location);
+	place = place_at(profile, location, 0);
+	if (!place.line)
+		return g_strdup(place.name);
+	return g_strdup_printf("%s (%s:%" G_GINT64_FORMAT ")", place.name, place.file, place.line);
+}
+
 void profile_text_created(const struct profile *profile, const uint64_t *locations,
 	size_t n_locations, uint32_t creator, GString *out)
 {
 	const struct profile_tables_location *location = NULL;
-	struct place place = { "[unknown]", "??", 0 };
+	struct place place = { "", "", 0 };
+	g_autofree char *name = NULL;
 
 	for (size_t i = 0; i < n_locations; i++) {
-		const struct profile_tables_location *at = location_at(profile, locations[i]);
-		struct place here = { "[unknown]", module_of(profile, at), 0 };
-		if (at->n_lines)
-			here = place_at(profile, at, 0);
-		if (location && !g_str_has_prefix(place.name, "std::"))
+		location = location_at(profile, locations[i]);
+		place = location->n_lines ? place_at(profile, location, 0) : (struct place){ 0 };
+		if (!place.name || !g_str_has_prefix(place.name, "std::"))
 			break;
-		location = at;
-		place = here;
+	}
+	if (!location)
+		return;
+	if (!place.name) {
+		name = nameless(profile, location);
+		place = (struct place){ name, module_of(profile, location), 0 };
 	}
 	g_string_append_printf(out,
 		"created by %s in goroutine %u\n\t%s:%" G_GINT64_FORMAT " +" HEX "\n", place.name,
-		creator, *place.file ? place.file : "??", place.line,
-		location ? location->offset : 0);
+		creator, *place.file ? place.file : "??", place.line, location->offset);
 }
 
 void profile_text_quote(const char *text, GString *out)

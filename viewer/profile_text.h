@@ -45,6 +45,9 @@ void profile_text_trace(
 void profile_text_created(const struct profile *profile, const uint64_t *locations,
 	size_t n_locations, uint32_t creator, GString *out);
 
+/* "FUNCTION (FILE:LINE)" of one location, the innermost function there; to g_free(). */
+char *profile_text_place(const struct profile *profile, uint64_t location);
+
 /* Appends `text` in double quotes as Go writes strings. */
 void profile_text_quote(const char *text, GString *out);
 

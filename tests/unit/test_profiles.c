@@ -491,7 +491,7 @@ static void *helper(void *data)
 		struct fr_slot *slots = blackbox_file_at(&file, file.header->off_slots);
 
 		for (uint32_t i = 0; seq != done && i < file.header->n_threads; i++) {
-			slots[i].dump_stack = slots[i].pad;
+			slots[i].dump_stack = (uint32_t)slots[i].task;
 			__atomic_store_n(&slots[i].dump_seq, control.dump_seq, __ATOMIC_RELEASE);
 		}
 		done = seq;
@@ -583,9 +583,9 @@ static void running_threads_are_asked(void)
 
 	begin(getpid());
 	slot = add_thread((uint32_t)getpid(), "main", FR_STATE_RUNNING, FR_STACK_NONE);
-	slot->pad = stack(&file, 0x20011); /* where the helper finds it */
+	slot->task = stack(&file, 0x20011); /* where the helper finds it */
 	slot = add_thread(7, "waiter", FR_STATE_MUTEX, stack(&file, 0x20021));
-	slot->pad = stack(&file, 0x20031);
+	slot->task = stack(&file, 0x20031);
 	thread = helper_start();
 	profile = take("goroutine");
 	/* The helper thread of this test is seen in /proc, and not traced. */
