@@ -81,7 +81,7 @@ static void write_one(struct output_profiles *outputs, size_t i, struct profiles
 {
 	struct store_file *file = &outputs->files[i];
 	g_autoptr(GByteArray) bytes = NULL;
-	g_autofree char *why = NULL, *path = g_strdup(file->path);
+	g_autofree char *why = NULL, *note = NULL, *path = g_strdup(file->path);
 	int rc = take(outputs, i, profiles, &bytes, &why);
 
 	if (rc) {
@@ -96,6 +96,9 @@ static void write_one(struct output_profiles *outputs, size_t i, struct profiles
 	rc = store_file_publish(file);
 	if (rc)
 		log_error("%s %s is not written: %s", table[i].option, path, strerror(-rc));
+	note = i == OUTPUT_CPU ? profiles_cpu_note(profiles) : NULL;
+	if (note)
+		log_say("%s %s: %s", table[i].option, path, note);
 }
 
 void output_profiles_write(struct output_profiles *outputs, struct profiles *profiles)

@@ -372,6 +372,26 @@ static void note_perf(struct profiles_cpu *cpu, const struct cpu_perf_result *re
 	g_mutex_unlock(&cpu->lock);
 }
 
+/* Says who took no samples by signal, or stopped to: a program may take SIGPROF at any time. */
+static void note_signal(struct profiles_cpu *cpu, const GPtrArray *processes)
+{
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		uint32_t refusal =
+			process->blackbox ? blackbox_cpu_refusal(process->blackbox) : FR_CPU_OK;
+
+		if (refusal == FR_CPU_OK || refusal == FR_CPU_NO_HELPER)
+			continue;
+		g_mutex_lock(&cpu->lock);
+		if (!cpu->note)
+			cpu->note = g_strdup_printf(
+				"process %d (%s) was not sampled all the time: it %s; "
+				"--cpu-engine=perf samples it from outside",
+				(int)process->pid, process->exe, refusal_words(refusal));
+		g_mutex_unlock(&cpu->lock);
+	}
+}
+
 int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *query,
 	GByteArray **bytes_out, char **why_out)
 {
@@ -395,6 +415,7 @@ int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *que
 		note_perf(cpu, result);
 		*bytes_out = end_perf(profiles, result, all, query->pid, &build);
 	} else if (bytes_out && !rc) {
+		note_signal(cpu, some);
 		*bytes_out = end_signal(profiles, some, &build);
 	}
 	cpu_perf_result_free(result);

@@ -112,6 +112,23 @@ def refusals(folder, program):
     check(result.code in (126, 127) and os.listdir(output) == ["unexecutable"], f"nor one that cannot be executed: {os.listdir(output)}")
 
 
+def own_sigprof(folder):
+    """A program that handles SIGPROF keeps it; we say so, and how to sample it."""
+    source = folder.path / "prof.c"
+    source.write_text("#include <signal.h>\nstatic volatile double x;\nstatic void on_prof(int s) {}\n"
+                      "__attribute__((noinline)) void burner(void) { for (long i = 0; i < 300000000; i++) x += i; }\n"
+                      "int main(void) { signal(SIGPROF, on_prof); burner(); return 6; }\n")
+    program = folder.path / "prof"
+    subprocess.run(["gcc", "-g", "-O1", "-o", program, source], check=True)
+    for engine, is_sampled in (("auto", False), ("perf", True)):
+        output = folder.new()
+        result = run([folder.bin / "trace-record", "--listen", "127.0.0.1:0", f"--cpu-engine={engine}", f"--cpuprofile={output / 'c'}", program])
+        check(result.code == 6 and (output / "c").exists(), f"{engine}: {result.code}")
+        is_told = any("SIGPROF" in line and "--cpu-engine=perf" in line for line in result.ours())
+        check(is_told != is_sampled, f"{engine}: {result.ours()}")
+        check(("burner" in top(output / "c")) == is_sampled, f"{engine}: {top(output / 'c')}")
+
+
 def taken_slot(folder):
     """The CPU profile of the whole life has the slot."""
     output = folder.new()
@@ -185,6 +202,7 @@ def main():
         whole_life(folder, program)
         go_habits(folder, program)
         refusals(folder, program)
+        own_sigprof(folder)
         taken_slot(folder)
         linger(folder, program)
         interrupted(folder)
