@@ -70,7 +70,8 @@ static uint32_t find_thread(
 	return other;
 }
 
-static GArray *waiters_of(const GPtrArray *processes)
+/* is_again: as they are now, whatever was seen before. */
+static GArray *waiters_of(const GPtrArray *processes, bool is_again)
 {
 	GArray *waiters = g_array_new(FALSE, TRUE, sizeof(struct waiter));
 
@@ -80,7 +81,8 @@ static GArray *waiters_of(const GPtrArray *processes)
 
 		if (!profile_process_is_shown(process, processes))
 			continue;
-		threads = profile_process_threads(process);
+		threads = is_again ? profile_process_threads_now(process)
+				   : profile_process_threads(process);
 		for (guint k = 0; k < threads->len; k++) {
 			struct waiter waiter = {
 				.process = process,
@@ -166,7 +168,7 @@ static void add_circle(
 GPtrArray *deadlock_find(const GPtrArray *processes)
 {
 	GPtrArray *deadlocks = g_ptr_array_new_with_free_func(deadlock_free);
-	g_autoptr(GArray) waiters = waiters_of(processes), again = NULL;
+	g_autoptr(GArray) waiters = waiters_of(processes, false), again = NULL;
 
 	follow(waiters);
 	for (guint i = 0; i < waiters->len; i++) {
@@ -182,7 +184,7 @@ GPtrArray *deadlock_find(const GPtrArray *processes)
 		if (at == NONE || g_array_index(waiters, struct waiter, at).mark != i + 1)
 			continue;
 		if (!again)
-			again = waiters_of(processes);
+			again = waiters_of(processes, true);
 		add_circle(waiters, at, again, deadlocks);
 	}
 	return deadlocks;

@@ -5,6 +5,7 @@
  */
 #include "recorder/procfs.h"
 #include "recorder/profiles_internal.h"
+#include "recorder/thread_ask.h"
 
 struct profiles_delta {
 	struct profiles *profiles; /* borrowed */
@@ -21,8 +22,8 @@ static struct profile_rows *collect(
 	struct profile_rows *rows = profile_rows_new();
 	uint32_t wanted = 0;
 
-	if (kind->is_threads && profiles)
-		wanted = orders_dump(profiles->orders, processes);
+	if (kind->is_threads)
+		wanted = thread_ask(profiles ? profiles->orders : NULL, processes);
 	kind->collect(kind, processes, wanted, rows);
 	if (kind->scale)
 		kind->scale(rows);

@@ -21,6 +21,8 @@ void profile_process_free(struct profile_process *process)
 	if (!process)
 		return;
 	blackbox_close(process->blackbox);
+	if (process->threads)
+		g_array_unref(process->threads);
 	g_free(process);
 }
 
@@ -132,6 +134,8 @@ static void add_mapped(const struct profile_process *process, const GArray *list
 			module.start = mapping->start;
 			module.end = mapping->end;
 			module.file_offset = mapping->offset;
+			if (mapping->path[0] == '[')
+				g_strlcpy(module.path, mapping->path, sizeof(module.path));
 		} else {
 			module_probe(process->pid, mapping, &module);
 		}
@@ -242,7 +246,7 @@ static void clean_name(char name[16])
 			*at = '?';
 }
 
-GArray *profile_process_threads(const struct profile_process *process)
+GArray *profile_process_threads_now(const struct profile_process *process)
 {
 	GArray *threads = g_array_new(FALSE, FALSE, sizeof(struct fr_slot));
 	g_autoptr(GArray) slots = NULL;
@@ -262,4 +266,19 @@ GArray *profile_process_threads(const struct profile_process *process)
 	for (guint i = 0; i < threads->len; i++)
 		clean_name(g_array_index(threads, struct fr_slot, i).name);
 	return threads;
+}
+
+GArray *profile_process_threads(const struct profile_process *process)
+{
+	return process->threads ? g_array_ref(process->threads)
+				: profile_process_threads_now(process);
+}
+
+void profile_process_look(struct profile_process *process)
+{
+	GArray *before = g_steal_pointer(&process->threads);
+
+	if (before)
+		g_array_unref(before);
+	process->threads = profile_process_threads_now(process);
 }

@@ -20,6 +20,7 @@ struct profile_process {
 	uint64_t start_ns;	   /* CLOCK_MONOTONIC */
 	char exe[512];		   /* "" unknown */
 	struct blackbox *blackbox; /* owned; NULL: of the perf engine */
+	GArray *threads;	   /* owned: what profile_process_look() saw; NULL: nobody looked */
 	/* What perf saw: stacks are indices of perf->samples, modules are those of perf_index. Borrowed. */
 	const struct cpu_perf_result *perf;
 	uint32_t perf_index;
@@ -54,8 +55,13 @@ size_t profile_process_stack(const struct profile_process *process, uint32_t sta
  */
 GArray *profile_process_modules(const struct profile_process *process);
 
+/* Looks at the threads and keeps what it sees: profile_process_threads() gives the same from then on. */
+void profile_process_look(struct profile_process *process);
+
 /*
  * Threads of the program that live (or did when it died): a GArray of struct fr_slot, those that have no slot of the
- * tracer's added (start_ns 0, no stack). The tracer's own threads are left out.
+ * tracer's added (start_ns 0, no stack). The tracer's own threads are left out. g_array_unref().
  */
 GArray *profile_process_threads(const struct profile_process *process);
+/* The same as it is now, whatever was seen before. */
+GArray *profile_process_threads_now(const struct profile_process *process);

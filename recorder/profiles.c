@@ -15,6 +15,7 @@
 #include "recorder/procfs.h"
 #include "recorder/profile_symbols.h"
 #include "recorder/profiles_internal.h"
+#include "recorder/thread_ask.h"
 #include "viewer/profile_text.h"
 
 /* Command lines that are kept for after the death of their processes. */
@@ -169,7 +170,7 @@ static GByteArray *write_text(struct profiles *profiles, struct profile_build *b
 
 static GByteArray *write_dump(struct profiles *profiles, const GPtrArray *processes)
 {
-	uint32_t wanted = profiles ? orders_dump(profiles->orders, processes) : 0;
+	uint32_t wanted = thread_ask(profiles ? profiles->orders : NULL, processes);
 	GString *out = g_string_new(NULL);
 
 	if (profiles)
@@ -201,8 +202,8 @@ int profiles_take(struct profiles *profiles, const char *name, const struct prof
 		*bytes_out = write_dump(profiles, processes);
 		return 0;
 	}
-	if (build.kind->is_threads && profiles)
-		wanted = orders_dump(profiles->orders, processes);
+	if (build.kind->is_threads)
+		wanted = thread_ask(profiles ? profiles->orders : NULL, processes);
 	rows = profile_rows_new();
 	build.kind->collect(build.kind, processes, wanted, rows);
 	build.processes = processes;
