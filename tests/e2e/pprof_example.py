@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from lib import SOURCE, Folder, check, done, free_port, wait_for
+from pprof_lib import read_dump
 
 SECTION = "## Four faults, four commands"
 WAIT = "sleep 60"
@@ -122,24 +123,38 @@ def check_workers(out):
 
 
 def check_deadlock(out):
-    head = out.split("goroutine ", 1)[0] if not out.startswith("goroutine ") else ""
-    check("deadlock" in head.lower(), f"the deadlock is named on top: {out[:600]}")
-    threads = set(re.findall(r"\b(\d{2,})\b", head))
-    check(len(threads) >= 2, f"both threads: {head}")
-    locks = set(re.findall(r"0x[0-9a-f]+", head))
-    check(len(locks) >= 2, f"both locks: {head}")
-    check(head.count("cache_transfer") >= 2, f"both places: {head}")
+    """Two threads and two locks, at the top; then each of these threads with its stack."""
+    head, blocks = read_dump(out.encode())
+    check(head and head[0].startswith("# DEADLOCK: 2 threads of process"), f"on top: {out[:600]}")
+    waits = re.findall(
+        r'#   thread (\d+) "\S+" waits \S+ for mutex (0x[0-9a-f]+), held by thread (\d+) ', out
+    )
+    threads, locks = {x[0] for x in waits}, {x[1] for x in waits}
+    check(len(threads) == 2 and len(locks) == 2, f"two threads, two locks: {waits}")
+    check({x[2] for x in waits} == threads, f"each waits for the other: {waits}")
+    for block in blocks:
+        if str(block.id) in threads:
+            check("cache_transfer" in block.functions(), f"where: {block.frames[:4]}")
+            check(block.state.startswith("sync.Mutex.Lock"), f"state: {block.state}")
+            check(any("held by thread" in x for x in block.lines), f"the holder: {block.lines[:4]}")
+    check(len([x for x in blocks if str(x.id) in threads]) == 2, "both are in the dump")
 
 
 def check_status(text):
-    status = json.loads(text)
-    found = json.dumps(status).lower()
-    check("deadlock" in found, "the status has it, too")
-    data = status.get("data") or status
-    cycles = data.get("deadlocks") or []
+    cycles = json.loads(text)["data"]["deadlocks"]
     check(len(cycles) == 1, f"one deadlock: {cycles}")
-    text = json.dumps(cycles)
-    check(len(set(re.findall(r"0x[0-9a-f]+", text))) >= 2, f"both locks: {text}")
+    waits = cycles[0]["threads"] if cycles else []
+    check(len({x["thread"] for x in waits}) == 2, f"two threads: {waits}")
+    check(len({x["waits_for"] for x in waits}) == 2, f"two locks: {waits}")
+    check({x["held_by"] for x in waits} == {x["thread"] for x in waits}, f"a circle: {waits}")
+
+
+def end_program(shell):
+    """As the README says: the program cannot end by itself any more."""
+    out = shell.run([f"curl -s http://127.0.0.1:{shell.recorder}/healthz"])
+    match = re.search(r'"pid": ?(\d+)', out)
+    if check(match, f"the program's pid: {out}"):
+        os.kill(int(match[1]), signal.SIGKILL)
 
 
 def main():
@@ -152,7 +167,7 @@ def main():
     with Folder() as folder:
         shell = Shell(folder.path, service, recorder)
         try:
-            begin, fib, leak, workers, deadlock, status = blocks
+            begin, fib, workers, leak, deadlock, status = blocks
             check(len(begin) == 1, f"one command starts it: {begin}")
             start = begin[0].replace(
                 "trace-record", f"trace-record --listen 127.0.0.1:{recorder}", 1
@@ -165,10 +180,11 @@ def main():
             )
             check(is_up, "the service answers")
             check_fib(shell.run(fib))
-            check_leak(shell.run(leak))
             check_workers(shell.run(workers))
+            check_leak(shell.run(leak))
             check_deadlock(shell.run(deadlock))
             check_status(shell.run(status))
+            end_program(shell)
         finally:
             shell.end()
     done()

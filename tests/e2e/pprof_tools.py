@@ -4,6 +4,7 @@
 
     pprof_tools.py redis|memcached|buggycache
 """
+import http.client
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import sys
 import time
 import urllib.request
 
-from lib import SOURCE, Folder, Recorder, check, done, free_port, wait_for
+from lib import Folder, Recorder, check, done, free_port, wait_for
 from pprof_lib import SNAPSHOTS, Target, pprof, run_pprof
 
 
@@ -33,9 +34,8 @@ def is_listening(port):
 
 
 class Redis:
-    """A function that its load uses, and the load."""
+    """A server to be profiled, and its load."""
 
-    function = r"redisCommand|call$|processCommand|readQueryFromClient"
     has_names = False  # Debian's binary is stripped
 
     def __init__(self, folder):
@@ -79,7 +79,7 @@ class Memcached:
 
 class Buggycache:
     has_names = True
-    leak = "entry_new"
+    n_kept = 0
 
     def __init__(self, folder):
         self.port = free_port()
@@ -88,17 +88,14 @@ class Buggycache:
         self.argv = [self.program, "--port", self.port]
 
     def load(self):
-        argv = [
-            SOURCE / "examples/load",
-            self.port,
-            "--rounds",
-            100000,
-            "--seconds",
-            4,
-            "--pause",
-            0,
-        ]
-        subprocess.run([sys.executable, "-B", *map(str, argv)], check=True, timeout=60)
+        """New keys each time, which stay for ever, and one large number."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        paths = [f"/put?key=k{self.n_kept + i}&value={'x' * 8000}" for i in range(1500)]
+        self.n_kept += len(paths)
+        for path in [*paths, "/fib?n=40", "/transfer?key=k1&from=hot&to=cold"]:
+            connection.request("GET", path)
+            connection.getresponse().read()
+        connection.close()
 
 
 PROGRAMS = {"redis": Redis, "memcached": Memcached, "buggycache": Buggycache}
@@ -174,8 +171,10 @@ def check_leak(program, first, second, folder):
         check(total and "kB" in total[1] or "MB" in total[1], f"it grows: {total}")
 
 
-def check_web(files, folder):
-    """-http serves its pages: flame graph, graph, top."""
+def check_web(program, files, folder):
+    """-http serves its pages: flame graph, graph, top, and the source of what has names."""
+    pages = [("flamegraph", "flamegraph"), ("top", "top"), ("", "svg")]
+    pages += [("source", "worker_fib")] if program.has_names else []
     for name in ("cpu", "heap", "goroutine"):
         port = free_port()
         argv = ["go", "tool", "pprof", "-no_browser", f"-http=127.0.0.1:{port}", files[name]]
@@ -188,12 +187,7 @@ def check_web(files, folder):
         )
         try:
             check(wait_for(lambda: is_listening(port), 30), f"{name}: -http listens")
-            for page, want in (
-                ("flamegraph", "flamegraph"),
-                ("top", "top"),
-                ("source", ""),
-                ("", "svg"),
-            ):
+            for page, want in pages[: None if name == "cpu" else 3]:
                 with urllib.request.urlopen(
                     f"http://127.0.0.1:{port}/ui/{page}", timeout=30
                 ) as reply:
@@ -218,7 +212,7 @@ def main():
             check_list(t, program, second, space)
             check_differences(first, second, space)
             check_leak(program, first, second, space)
-            check_web(second, space)
+            check_web(program, second, space)
         program.program.rename(space / "moved-away")
         check_views(second, space, False, {"PPROF_BINARY_PATH": ""}, nameless)
         if program.has_names:
