@@ -143,7 +143,9 @@ static void query_set_frames(struct symbol_query *query, struct symbol_batch *ba
 	Dwarf_Files *files = NULL;
 	size_t n_files = 0;
 
-	if (dwarf_getsrcfiles(top, &files, &n_files) != 0)
+	/* clang gives split units no table of files: their numbers are the skeleton's. */
+	if (dwarf_getsrcfiles(top, &files, &n_files) != 0 &&
+		dwarf_getsrcfiles(unit, &files, &n_files) != 0)
 		n_files = 0;
 	frame_set_line(&frames[0], batch, unit, query->addr - bias);
 	for (size_t i = 0; i < n; i++) {
@@ -177,18 +179,20 @@ static void query_set_line_only(
 }
 
 /* All wanted addresses of one unit. */
-static void unit_resolve(Dwarf *dwarf, Dwarf_Addr bias, struct symbol_batch *batch,
-	const struct unit_want *wants, size_t n)
+static void unit_resolve(struct symbol_image *image, Dwarf *dwarf, Dwarf_Addr bias,
+	struct symbol_batch *batch, const struct unit_want *wants, size_t n)
 {
 	struct symbol_walk *walk;
 	Dwarf_Die unit, split, *top = &unit;
+	uint64_t id = 0;
 	uint8_t type;
 
 	if (!dwarf_offdie(dwarf, wants[0].unit, &unit))
 		return;
 	memset(&split, 0, sizeof(split));
-	if (dwarf_cu_info(unit.cu, NULL, &type, NULL, &split, NULL, NULL, NULL) == 0 &&
-		type == DW_UT_skeleton && split.addr)
+	if (dwarf_cu_info(unit.cu, NULL, &type, NULL, &split, &id, NULL, NULL) == 0 &&
+		type == DW_UT_skeleton &&
+		(split.addr || symbol_image_split_unit(image, &unit, id, &split)))
 		top = &split;
 	walk = symbol_walk_new(n);
 	for (size_t i = 0; i < n; i++)
@@ -231,7 +235,7 @@ int symbol_dwarf_resolve(struct symbol_image *image, struct symbol_batch *batch,
 		for (end = i + 1; end < wants->len; end++)
 			if (g_array_index(wants, struct unit_want, end).unit != first->unit)
 				break;
-		unit_resolve(dwarf, bias, batch, first, end - i);
+		unit_resolve(image, dwarf, bias, batch, first, end - i);
 		symbol_batch_tick(batch);
 		if (++n_units % UNITS_PER_CHECK || heap_in_use() < heap_at_start + MAX_GROWTH)
 			continue;

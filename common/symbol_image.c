@@ -16,6 +16,7 @@
 
 #include "common/symbol_debug_file.h"
 #include "common/symbol_debuginfod.h"
+#include "common/symbol_dwp.h"
 #include "common/symbol_file.h"
 #include "common/symbol_span.h"
 #include "common/symbol_table.h"
@@ -30,9 +31,11 @@ struct symbol_image {
 	Dwfl *dwfl;			 /* owned; NULL at rest */
 	Dwfl_Module *dwfl_module;	 /* borrowed from dwfl */
 	Dwarf *alt;			 /* owned; NULL at rest */
-	GArray *symbols, *units;	 /* owned; NULL: not read yet */
-	GStringChunk *names;		 /* owned: of symbols */
-	gboolean is_without_dwarf;	 /* looked for, in vain */
+	struct symbol_dwp *dwp;		 /* owned; NULL at rest, or none */
+	gboolean is_dwp_sought;
+	GArray *symbols, *units;   /* owned; NULL: not read yet */
+	GStringChunk *names;	   /* owned: of symbols */
+	gboolean is_without_dwarf; /* looked for, in vain */
 };
 
 /*
@@ -121,6 +124,9 @@ static void image_end(struct symbol_image *image)
 	image->dwfl = NULL;
 	image->dwfl_module = NULL;
 	image->alt = NULL;
+	symbol_dwp_free(image->dwp);
+	image->dwp = NULL;
+	image->is_dwp_sought = FALSE;
 }
 
 int symbol_image_open(const struct symbol_module *module, int fd, struct symbol_image **image_out)
@@ -279,6 +285,25 @@ const GArray *symbol_image_units(struct symbol_image *image)
 		image->units = dwarf ? symbol_units_read(dwarf, bias) : symbol_span_table();
 	}
 	return image->units;
+}
+
+int symbol_image_split_unit(
+	struct symbol_image *image, Dwarf_Die *skeleton, uint64_t id, Dwarf_Die *die_out)
+{
+	if (!image->is_dwp_sought) {
+		char *from = debug_path(image);
+		char *beside_debug = g_strconcat(from, ".dwp", NULL);
+		char *beside = g_strconcat(image->path, ".dwp", NULL);
+
+		image->is_dwp_sought = TRUE;
+		image->dwp = symbol_dwp_open(beside);
+		if (!image->dwp && strcmp(beside, beside_debug) != 0)
+			image->dwp = symbol_dwp_open(beside_debug);
+		g_free(beside);
+		g_free(beside_debug);
+		g_free(from);
+	}
+	return image->dwp && symbol_dwp_unit(image->dwp, skeleton, id, die_out);
 }
 
 int symbol_image_reopen(struct symbol_image *image)

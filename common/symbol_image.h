@@ -34,6 +34,13 @@ const GArray *symbol_image_units(struct symbol_image *image);
 Dwarf *symbol_image_dwarf(struct symbol_image *image, Dwarf_Addr *bias_out);
 
 /*
+ * The split unit with this id out of the package beside the image or its debug file: 1, or 0 when there is none.
+ * Borrowed until the next call of this kind, or what ends symbol_image_dwarf().
+ */
+int symbol_image_split_unit(
+	struct symbol_image *image, Dwarf_Die *skeleton, uint64_t id, Dwarf_Die *die_out);
+
+/*
  * Drops everything libdw has read and opens the same files again: what it parsed stays in memory until
  * then. Returns 0 or -errno.
  */
