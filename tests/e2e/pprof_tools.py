@@ -174,7 +174,7 @@ def check_leak(program, first, second, folder):
 def check_web(program, files, folder):
     """-http serves its pages: flame graph, graph, top, and the source of what has names."""
     pages = [("flamegraph", "flamegraph"), ("top", "top"), ("", "svg")]
-    pages += [("source", "worker_fib")] if program.has_names else []
+    pages += [("source", "")] if program.has_names else []
     for name in ("cpu", "heap", "goroutine"):
         port = free_port()
         argv = ["go", "tool", "pprof", "-no_browser", f"-http=127.0.0.1:{port}", files[name]]
