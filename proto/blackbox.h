@@ -100,8 +100,8 @@ struct fr_counters {
 
 /*
  * Totals per libc call, exact whether or not its events were recorded: FR_BB_CALL_SHARDS arrays of
- * FR_BB_MAX_CALLS at off_calls, which a reader adds up. Index: enum fr_call. Threads are spread over
- * the shards, so that they rarely meet on a cache line.
+ * FR_BB_MAX_CALLS at off_calls, which a reader adds up. Index: enum fr_call. The first FR_BB_CALL_SHARED are
+ * for threads that have none of their own.
  */
 struct fr_call_total {
 	uint64_t n, n_short; /* n_short of n were below the threshold and have no event */
@@ -109,7 +109,8 @@ struct fr_call_total {
 	uint64_t bytes; /* sum of positive results of read- and write-like calls */
 };
 #define FR_BB_MAX_CALLS 256
-#define FR_BB_CALL_SHARDS 4
+#define FR_BB_CALL_SHARDS 64
+#define FR_BB_CALL_SHARED 4
 
 struct fr_slot {
 	uint32_t seq;	   /* odd while the owner writes; a reader retries */

@@ -204,7 +204,9 @@ int blackbox_open(const char *rundir, uint16_t parent_proc, char *why_out, size_
 	ret = sys(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, 0, CHUNK);
 	if (ret == 0 || ret == -EOPNOTSUPP) {
 		*fr_blackbox = layout;
-		ret = commit_chunks(fd, 0, layout.off_slots + sizeof(struct fr_slot));
+		ret = commit_chunks(fd, 0,
+			layout.off_calls +
+				FR_BB_CALL_SHARED * FR_BB_MAX_CALLS * sizeof(struct fr_call_total));
 	}
 	if (ret < 0) {
 		snprintf(why_out, why_size, "no room for %s: error %ld", file_path, -ret);

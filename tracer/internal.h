@@ -50,8 +50,9 @@ struct fr_thread {
 	uintptr_t busy_frame; /* where the guard was taken; see guard_enter() */
 	uint64_t *waiting
 		[FR_WAIT_PLACES]; /* entries of the wait table that this thread holds; NULL none */
-	const uint64_t *inside;	  /* cookie of the wait or call under way; see thread_enter() */
-	uintptr_t eintr_sp;	  /* sp of a call that our own signal interrupted; see eintr.h */
+	struct fr_call_total *totals; /* its own, borrowed; NULL none. See call_total.h */
+	const uint64_t *inside;	      /* cookie of the wait or call under way; see thread_enter() */
+	uintptr_t eintr_sp; /* sp of a call that our own signal interrupted; see eintr.h */
 #ifdef __aarch64__
 	uintptr_t noted_frame, noted_cfa; /* of the last FR_FRAME() */
 #endif

@@ -17,6 +17,7 @@
 
 #include "tracer/alloc.h"
 #include "tracer/blackbox.h"
+#include "tracer/call_total.h"
 #include "tracer/census.h"
 #include "tracer/events_thread.h"
 #include "tracer/labels.h"
@@ -206,6 +207,7 @@ void thread_attach(const struct thread_birth *birth)
 		}
 	}
 	alloc_thread_init(t);
+	call_total_attach(t);
 	t->stage = FR_STAGE_ON;
 	/* A key of the first block of 32 lies in the thread's own descriptor: nothing is allocated. */
 	if (has_exit_key)
@@ -234,6 +236,7 @@ void thread_detach(void)
 		fr_count_own(t, events, 1);
 	}
 	t->stage = FR_STAGE_OFF;
+	call_total_detach(t);
 	if (t->slot) {
 		sampler_detach(t);
 		slot_write_begin(t->slot);
@@ -296,6 +299,8 @@ void thread_after_fork(void)
 		memcpy(labels, t->private->labels[t->private->n_labels], sizeof(labels));
 	t->slot = NULL;
 	t->private = NULL;
+	t->totals = NULL;
+	call_total_reset();
 	memset(t->waiting, 0, sizeof(t->waiting));
 	t->inside = NULL;
 	t->busy = 0;
