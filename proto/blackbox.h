@@ -182,7 +182,11 @@ enum fr_bucket_kind {
 	 */
 	FR_BUCKET_HEAP,
 	FR_BUCKET_BLOCK, /* stack of the waiter. value: waits in 1/FR_BUCKET_FRACTION, ns; scaled (3.6 of pprof's rules) */
-	FR_BUCKET_MUTEX,  /* stack that let go. value: as BLOCK */
+	/*
+	 * Stack that let go, FR_STACK_NONE: not known. value: as BLOCK, scaled by the fraction. A wait's time is shared by
+	 * all who let go while it lasted, its count is on the one that ended it: so there is time without a count.
+	 */
+	FR_BUCKET_MUTEX,
 	FR_BUCKET_THREAD, /* stack of the creator. value: threads */
 	FR_BUCKET_N_KINDS,
 };
