@@ -80,7 +80,7 @@ class Shell:
             )
             out += result.stdout.decode("utf-8", "replace")
             print(
-                f"$ {command}\n{result.stdout.decode()[:1500]}{result.stderr.decode()[-300:]}",
+                f"$ {command}\n{result.stdout.decode()[:6000]}{result.stderr.decode()[-300:]}",
                 flush=True,
             )
         return out
@@ -127,7 +127,9 @@ def check_deadlock(out):
     head, blocks = read_dump(out.encode())
     check(head and head[0].startswith("# DEADLOCK: 2 threads of process"), f"on top: {out[:600]}")
     waits = re.findall(
-        r'#   thread (\d+) "\S+" waits \S+ for mutex (0x[0-9a-f]+), held by thread (\d+) ', out
+        r'#   thread (\d+) "\S+" waits \S+ for mutex (0x[0-9a-f]+) \(shelves\+0x[0-9a-f]+\), '
+        r'held by thread (\d+) "\S+", at cache_transfer \(\S+/cache\.c:\d+\)\n',
+        out,
     )
     threads, locks = {x[0] for x in waits}, {x[1] for x in waits}
     check(len(threads) == 2 and len(locks) == 2, f"two threads, two locks: {waits}")
