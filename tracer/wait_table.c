@@ -14,7 +14,8 @@
 
 #include <string.h>
 
-#define N_ENTRIES 2048 /* power of two */
+#define ENTRY_BITS 12
+#define N_ENTRIES (1u << ENTRY_BITS)
 #define N_PROBES 8
 #define SHARED (1ull << 63) /* tids have 22 bits */
 
@@ -35,7 +36,7 @@ _Static_assert(WAIT_N_PLACES == FR_WAIT_PLACES, "struct fr_thread has room");
 
 static unsigned home_of(uintptr_t obj)
 {
-	return (unsigned)((uint64_t)obj * 0x9e3779b97f4a7c15ull >> 53);
+	return (unsigned)((uint64_t)obj * 0x9e3779b97f4a7c15ull >> (64 - ENTRY_BITS));
 }
 
 static void drop(struct fr_thread *t, enum wait_place place)

@@ -121,17 +121,17 @@ static void a_lost_waiter_is_dropped_at_the_next_wait(void)
 static void a_full_table_is_counted(void)
 {
 	struct wait_release releases[WAIT_N_RELEASES];
-	static struct fr_thread many[4000];
+	static struct fr_thread many[8000];
 	unsigned i, n = 0;
 
-	for (i = 0; i < 4000; i++) {
+	for (i = 0; i < 8000; i++) {
 		many[i] = waiter(i + 1);
 		wait_enter(&many[i], WAIT_LOCK, 0x10000 + i * 64);
 		n += many[i].waiting[WAIT_LOCK] != NULL;
 	}
-	CHECK(n > 1500 && n <= 2048);
-	CHECK_INT(fr_blackbox->counters.waiters_overflow, 4000 - n);
-	for (i = 0; i < 4000; i++)
+	CHECK(n > 3000 && n <= 4096);
+	CHECK_INT(fr_blackbox->counters.waiters_overflow, 8000 - n);
+	for (i = 0; i < 8000; i++)
 		wait_leave(&many[i], WAIT_LOCK, 0, releases);
 	CHECK_INT(wait_n_waiting, 0);
 }
