@@ -118,6 +118,25 @@ static bool is_followed(const struct cpu_perf *perf, pid_t pid)
 	return !perf->events.is_machine_wide || perf_spaces_find(&perf->spaces, pid);
 }
 
+/* The end of a thread. */
+static void take_exit(struct cpu_perf *perf, const struct perf_record *record)
+{
+	g_autoptr(GArray) threads = NULL;
+
+	if (!perf->events.is_machine_wide) {
+		if (record->pid == record->tid)
+			perf_spaces_exit(&perf->spaces, record->pid, false);
+		return;
+	}
+	/* Of the whole machine: its pid may soon be that of another process, whose samples are not wanted. */
+	if (!perf_spaces_find(&perf->spaces, record->pid))
+		return;
+	threads = procfs_threads(record->pid, 2);
+	if (threads->len == 0 ||
+		(threads->len == 1 && g_array_index(threads, pid_t, 0) == record->tid))
+		perf_spaces_exit(&perf->spaces, record->pid, true);
+}
+
 static void take_record(struct cpu_perf *perf, const struct perf_record *record)
 {
 	struct perf_space *space;
@@ -139,8 +158,7 @@ static void take_record(struct cpu_perf *perf, const struct perf_record *record)
 	case PERF_RECORD_EXIT:
 		if (!g_hash_table_remove(perf->origins, GINT_TO_POINTER(record->tid)))
 			perf->n_short++;
-		if (record->pid == record->tid && !perf->events.is_machine_wide)
-			perf_spaces_exit(&perf->spaces, record->pid);
+		take_exit(perf, record);
 		break;
 	case PERF_RECORD_COMM:
 		if (!is_followed(perf, record->pid))
@@ -311,7 +329,7 @@ int cpu_perf_begin(const pid_t *pids, size_t n_pids, const struct cpu_perf_optio
 			CPU_PERF_MAX_HZ, CPU_PERF_MAX_FRAMES);
 		return -EINVAL;
 	}
-	err = perf_events_init(&events, options->hz, why_out);
+	err = perf_events_init(&events, options->hz, options->is_per_thread, why_out);
 	if (err < 0)
 		return err;
 	err = perf_events_add(&events, pids, n_pids, why_out);

@@ -65,9 +65,6 @@ static void make_notes(struct cpu_perf *perf, struct cpu_perf_result *result)
 			"set kernel.perf_event_paranoid to 1, give trace-record CAP_PERFMON, or "
 			"sample by signals",
 			(double)result->unseen_ns / 1e9);
-	if (perf->events.is_machine_wide)
-		note(notes, "There are too many threads for an event each: all CPUs were sampled, "
-			    "and samples of other processes dropped");
 	if (result->one_in > 1)
 		note(notes,
 			"Many threads live shorter than the sampling period: they were sampled at "
@@ -77,8 +74,8 @@ static void make_notes(struct cpu_perf *perf, struct cpu_perf_result *result)
 	if (result->cpu_ns > sampled_ns + sampled_ns / 10 + 20 * result->period_ns)
 		note(notes,
 			"Of %.2f s of CPU time %.2f s are in no sample: threads that live shorter "
-			"than the sampling period (%.2f ms) have none; a higher --cpu-rate shows "
-			"more of them",
+			"than the sampling period (%.2f ms), or run for moments only, have too "
+			"few; trace-record with CAP_PERFMON does not have this limit",
 			(double)result->cpu_ns / 1e9, (double)(result->cpu_ns - sampled_ns) / 1e9,
 			(double)perf->events.period_ns / 1e6);
 	if (result->n_lost)

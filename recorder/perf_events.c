@@ -21,14 +21,17 @@
 #define PERF_FORMAT_LOST (1u << 4)
 #endif
 
-/* A ring holds some 15 samples; at 100 Hz 0.15 s of them, while it is emptied every 50 ms at least. */
+/*
+ * A ring holds a quarter of a second, and 15 samples at least; it is emptied every 50 ms when we get the CPU. perf's
+ * own default copies 8 KiB of a stack; known programs use 4 on average.
+ */
 #define RING_SAMPLES 16u
-#define RING_BYTES (512u << 10)
+#define MAX_STACK_BYTES (32u << 10)
 #define MIN_RING_BYTES (64u << 10)
 #define MAX_RING_BYTES (4u << 20)
-#define MAX_STACK_BYTES 61440u /* a record has less than 64 KiB */
-#define SPARE_FILES 64u	       /* descriptors left for others */
+#define SPARE_FILES 64u /* descriptors left for others */
 #define MAX_THREADS 65536u
+#define MAX_MACHINE_CPUS 128u /* more are sampled whole only where descriptors are short */
 #define MAX_PASSES 4
 
 static int event_open(struct perf_event_attr *attr, pid_t tid, int cpu)
@@ -136,19 +139,21 @@ static void note_small_rings(struct perf_events *events, size_t size)
 			size >> 10, events->stack_bytes >> 10));
 }
 
-int perf_events_init(struct perf_events *events, unsigned hz, char **why_out)
+int perf_events_init(struct perf_events *events, unsigned hz, bool is_per_thread, char **why_out)
 {
 	unsigned n_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
-	size_t wanted = RING_BYTES, size;
+	size_t wanted = MAX_STACK_BYTES * RING_SAMPLES, size;
 	int err;
 
-	*events = (struct perf_events){ .period_ns = 1000000000u / hz, .stack_bytes = 4096 };
+	*events = (struct perf_events){
+		.period_ns = 1000000000u / hz, .stack_bytes = 4096, .is_per_thread = is_per_thread
+	};
 	err = find_settings(events);
 	if (err < 0) {
 		*why_out = perf_refusal(err, 0);
 		return err;
 	}
-	while (wanted < MAX_RING_BYTES && wanted / RING_BYTES * 200 < hz)
+	while (wanted < MAX_RING_BYTES && wanted / MAX_STACK_BYTES < hz / 4)
 		wanted *= 2;
 	events->rings = g_new0(struct perf_ring, n_cpus);
 	events->cpus = g_new0(unsigned, n_cpus);
@@ -169,7 +174,7 @@ int perf_events_init(struct perf_events *events, unsigned hz, char **why_out)
 	events->fds = g_array_new(FALSE, FALSE, sizeof(int));
 	events->origins = g_hash_table_new(NULL, NULL);
 	events->notes = g_ptr_array_new_with_free_func(g_free);
-	if (size < wanted)
+	if (events->stack_bytes < MAX_STACK_BYTES)
 		note_small_rings(events, size);
 	return 0;
 }
@@ -298,10 +303,13 @@ static int open_process(struct perf_events *events, pid_t pid, GHashTable *seen)
 	return n_new;
 }
 
+/* All threads of the machine; whether that is allowed, is tried. */
 static int open_machine(struct perf_events *events)
 {
 	int err;
 
+	if (events->is_per_thread || events->fds->len)
+		return -EINVAL;
 	events->is_machine_wide = true;
 	err = open_thread(events, -1);
 	if (err < 0) {
@@ -326,13 +334,15 @@ int perf_events_add(struct perf_events *events, const pid_t *pids, size_t n_pids
 	g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
 	g_autofree int *errors = g_new0(int, n_pids + 1);
 	unsigned n_sampled = 0, missed_before = events->n_threads_missed;
-	uint64_t needed = count_threads(pids, n_pids) * events->n_cpus;
+	uint64_t n_threads = count_threads(pids, n_pids);
 	int n_new = 1, err = -ESRCH;
 	pid_t refused = 0;
 
-	if (events->is_machine_wide)
-		return 0;
-	if (!reserve_files(events, needed) && events->fds->len == 0 && open_machine(events) == 0)
+	if (n_threads > 0 &&
+		(events->is_machine_wide ||
+			(events->n_cpus <= MAX_MACHINE_CPUS && open_machine(events) == 0) ||
+			(!reserve_files(events, n_threads * events->n_cpus) &&
+				open_machine(events) == 0)))
 		return 0;
 	/* Again until nothing is new: threads whose creator had no event yet when they were born. */
 	for (int pass = 0; pass < MAX_PASSES && n_new > 0; pass++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sampling events of the CPU engine: one for each thread and CPU, inherited by later threads and processes, all
- * of a CPU writing into one ring. (An event for all CPUs cannot be both inherited and mapped.) Where that would
- * take more descriptors than there are, and privilege allows, one per CPU for the whole machine. Not thread-safe.
+ * The sampling events of the CPU engine: where privilege allows, one per CPU for the whole machine; else one for each
+ * thread and CPU, inherited by later threads and processes, all of a CPU writing into one ring. (An event for all
+ * CPUs cannot be both inherited and mapped.) Not thread-safe.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct perf_events {
 	uint64_t period_ns;
 	uint32_t stack_bytes; /* copied with each sample */
 	bool is_kernel_seen;  /* time inside the kernel gives samples */
+	bool is_per_thread;   /* not machine-wide, whatever the privilege */
 	bool is_machine_wide; /* samples of every process come: those not asked for are to be dropped */
 	unsigned n_cpus;      /* online ones */
 	unsigned *cpus;	      /* owned: their numbers */
@@ -38,7 +39,7 @@ struct perf_events {
  * Maps the rings. Returns 0, or -errno with a sentence in *why_out (g_free); nothing to undo then. Small rings, where
  * locked memory is limited, are noted.
  */
-int perf_events_init(struct perf_events *events, unsigned hz, char **why_out);
+int perf_events_init(struct perf_events *events, unsigned hz, bool is_per_thread, char **why_out);
 void perf_events_fini(struct perf_events *events);
 
 /*

@@ -297,12 +297,12 @@ void perf_spaces_exec(struct perf_spaces *spaces, pid_t pid, const char *comm, u
 	g_hash_table_insert(spaces->by_pid, GINT_TO_POINTER(pid), space);
 }
 
-void perf_spaces_exit(struct perf_spaces *spaces, pid_t pid)
+void perf_spaces_exit(struct perf_spaces *spaces, pid_t pid, bool is_gone)
 {
 	struct perf_space *space = perf_spaces_find(spaces, pid);
 
 	/* The first thread may go before others: a used space stays for them, another comes back from /proc. */
-	if (space && !space->is_used && !space->is_wanted)
+	if (space && (is_gone || (!space->is_used && !space->is_wanted)))
 		forget(spaces, pid);
 }
 

@@ -72,7 +72,9 @@ GArray *perf_spaces_pids(const struct perf_spaces *spaces);
 /* What the records say. */
 void perf_spaces_fork(struct perf_spaces *spaces, pid_t parent, pid_t child, uint64_t time_ns);
 void perf_spaces_exec(struct perf_spaces *spaces, pid_t pid, const char *comm, uint64_t time_ns);
-void perf_spaces_exit(struct perf_spaces *spaces, pid_t pid);
+
+/* `is_gone`: the whole process; else only its first thread, for sure. */
+void perf_spaces_exit(struct perf_spaces *spaces, pid_t pid, bool is_gone);
 void perf_spaces_mmap(struct perf_spaces *spaces, pid_t pid, uint64_t time_ns,
 	const struct perf_image_place *place);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the CPU engine of perf events by itself: cpu_perf_take HZ SECONDS FRAMES PID... [+PID]. Prints one JSON object:
+ * Runs the CPU engine of perf events by itself: cpu_perf_take HZ[t] SECONDS FRAMES PID... [+PID]; t: events per thread,
+ * whatever the privilege. Prints one JSON object:
  * the counts, the notes, its own cost, and the stacks with names, "leaf;caller;…". Exit 3: refused, with the
  * sentence on stdout. +PID is added after half of the time.
  */
@@ -162,7 +163,8 @@ int main(int argc, char **argv)
 	if (argc < 5)
 		return 2;
 	options = (struct cpu_perf_options){ .hz = (unsigned)atoi(argv[1]),
-		.max_frames = (unsigned)atoi(argv[3]) };
+		.max_frames = (unsigned)atoi(argv[3]),
+		.is_per_thread = strchr(argv[1], 't') != NULL };
 	half = (useconds_t)(strtod(argv[2], NULL) * 500000);
 	for (int i = 4; i < argc && n < MAX_PIDS; i++) {
 		if (argv[i][0] == '+')

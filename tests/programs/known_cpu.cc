@@ -5,6 +5,7 @@
  *   mix      parts of known shares: plain calls, deep recursion, a callback from libc, exceptions, a signal handler
  *            on its stack and on an alternate one, a variable frame, time in the kernel
  *   deep     stands 3000 frames deep
+ *   bursts   two threads that wake each other and sleep: work after waking and before sleeping
  *   threads  many short threads, with a few that stay
  *   sigprof  counts its own SIGPROF
  *   forks    children that work, and exec()
@@ -221,6 +222,68 @@ static void run_deep()
 	puts("{}");
 }
 
+PART part_waking(uint64_t n)
+{
+	return burn(n) + 8;
+}
+
+PART part_sleeping(uint64_t n)
+{
+	return burn(n) + 9;
+}
+
+PART part_other(uint64_t n)
+{
+	return burn(n) + 10;
+}
+
+static int there[2], back[2]; /* pipes */
+static uint64_t other_ns;
+
+static void *answer(void *argument)
+{
+	char byte;
+
+	while (read(there[0], &byte, 1) == 1) {
+		uint64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		sink += part_other(20000);
+		other_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
+		if (write(back[1], &byte, 1) != 1)
+			break;
+	}
+	return nullptr;
+}
+
+static void run_bursts()
+{
+	uint64_t waking_ns = 0, sleeping_ns = 0;
+	pthread_t other;
+	char byte = 0;
+
+	if (pipe(there) < 0 || pipe(back) < 0 ||
+		pthread_create(&other, nullptr, answer, nullptr) != 0)
+		return;
+	puts("ready");
+	fflush(stdout);
+	while (!is_over(0) && write(there[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1) {
+		uint64_t times[3];
+
+		times[0] = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		sink += part_waking(20000);
+		times[1] = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		sink += part_sleeping(20000);
+		times[2] = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		waking_ns += times[1] - times[0];
+		sleeping_ns += times[2] - times[1];
+	}
+	close(there[1]);
+	pthread_join(other, nullptr);
+	printf("{\"part_waking\": %llu, \"part_sleeping\": %llu, \"part_other\": %llu}\n",
+		(unsigned long long)waking_ns, (unsigned long long)sleeping_ns,
+		(unsigned long long)other_ns);
+}
+
 static uint64_t thread_ns, n_threads;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile bool is_ending;
@@ -340,6 +403,8 @@ int main(int argc, char **argv)
 		run_mix();
 	else if (strcmp(mode, "deep") == 0)
 		run_deep();
+	else if (strcmp(mode, "bursts") == 0)
+		run_bursts();
 	else if (strcmp(mode, "threads") == 0)
 		run_threads();
 	else if (strcmp(mode, "sigprof") == 0)

@@ -91,9 +91,14 @@ static void test_fork_exec_exit(void)
 	CHECK_INT(child->mappings->len, 2);
 	CHECK_STR(perf_spaces_find(&spaces, NO_PID + 1)->comm, "other");
 	CHECK_INT(perf_spaces_find(&spaces, NO_PID + 1)->start_ns, 14);
-	perf_spaces_exit(&spaces, NO_PID + 1);
+	perf_spaces_exit(&spaces, NO_PID + 1, false);
 	CHECK(!perf_spaces_find(&spaces, NO_PID + 1));
 	CHECK_INT(spaces.used->len, 1);
+	perf_spaces_get(&spaces, NO_PID, 15)->is_wanted = true;
+	perf_spaces_exit(&spaces, NO_PID, false); /* its first thread: others may run */
+	CHECK(perf_spaces_find(&spaces, NO_PID) == parent);
+	perf_spaces_exit(&spaces, NO_PID, true); /* its pid may be taken by another process */
+	CHECK(!perf_spaces_find(&spaces, NO_PID));
 	perf_spaces_fork(&spaces, NO_PID + 7, NO_PID + 8, 15); /* of somebody unknown */
 	CHECK(!perf_spaces_find(&spaces, NO_PID + 8));
 	perf_spaces_fini(&spaces);
