@@ -49,8 +49,8 @@ int launch_find_library(char **path_out, char **why_out)
 	return -ENOENT;
 }
 
-char **launch_environment(
-	const struct program *program, const char *library, const struct runtime_dir *rundir)
+char **launch_environment(const struct program *program, const char *library,
+	const struct runtime_dir *rundir, const char *lttng_home)
 {
 	char **envp = g_get_environ();
 	const char *users = g_environ_getenv(envp, "LD_PRELOAD");
@@ -68,7 +68,8 @@ char **launch_environment(
 		g_string_append_printf(preload, ":%s", users);
 	envp = g_environ_setenv(envp, "LD_PRELOAD", preload->str, TRUE);
 	envp = g_environ_setenv(envp, FR_ENV_DIR, rundir->dir.path, TRUE);
-	envp = g_environ_setenv(envp, "LTTNG_HOME", rundir->lttng_home, TRUE);
+	envp = lttng_home ? g_environ_setenv(envp, "LTTNG_HOME", lttng_home, TRUE)
+			  : g_environ_unsetenv(envp, "LTTNG_HOME");
 	/* Saves 0.7 ms per process: the blackbox lists the modules. */
 	envp = g_environ_setenv(envp, "LTTNG_UST_WITHOUT_BADDR_STATEDUMP", "1", TRUE);
 	g_string_free(preload, TRUE);

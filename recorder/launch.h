@@ -12,8 +12,9 @@
 int launch_find_library(char **path_out, char **why_out);
 
 /*
- * Our environment without the recorder's token, plus what the tracer needs: LD_PRELOAD with the library first and the user's behind it, FLIGHTREC_DIR,
- * LTTNG_HOME (left alone when rundir->lttng_home is NULL). Free with g_strfreev(). `rundir` NULL: nothing is added.
+ * Our environment without the recorder's token, plus what the tracer needs: LD_PRELOAD with the library first and the
+ * user's behind it, FLIGHTREC_DIR, and LTTNG_HOME as given (NULL: taken out): below FLIGHTREC_DIR it means that
+ * no other daemon is to record the program. Free with g_strfreev(). `rundir` NULL: nothing is added.
  */
-char **launch_environment(
-	const struct program *program, const char *library, const struct runtime_dir *rundir);
+char **launch_environment(const struct program *program, const char *library,
+	const struct runtime_dir *rundir, const char *lttng_home);

@@ -52,6 +52,7 @@ struct app {
 	struct options options;
 	struct program program;
 	char *library, *sessiond; /* owned */
+	char *users_lttng_home;	  /* owned; the variable as we found it; NULL: not set */
 	struct store store;
 	struct store_file trace_file; /* of --trace */
 	struct output_profiles outputs;
@@ -151,6 +152,7 @@ static int start_daemon(struct app *app)
 {
 	int rc;
 
+	app->users_lttng_home = g_strdup(g_getenv("LTTNG_HOME"));
 	/* liblttng-ctl looks for the daemon there. No other thread exists yet. */
 	g_setenv("LTTNG_HOME", app->rundir.lttng_home, TRUE);
 	rc = lttng_ctl_new(&app->user, &app->ctl);
@@ -292,8 +294,10 @@ static int exec_failure(const struct app *app, int err)
 static int app_run(struct app *app)
 {
 	bool is_bare = app->program.kind == PROGRAM_BARE;
-	g_auto(GStrv) envp =
-		launch_environment(&app->program, app->library, is_bare ? NULL : &app->rundir);
+	const char *lttng_home =
+		app->user.is_shared ? app->users_lttng_home : app->rundir.lttng_home;
+	g_auto(GStrv) envp = launch_environment(
+		&app->program, app->library, is_bare ? NULL : &app->rundir, lttng_home);
 	pid_t pid;
 	int err, status;
 
@@ -348,6 +352,7 @@ static void app_stop(struct app *app)
 	program_fini(&app->program);
 	g_free(app->library);
 	g_free(app->sessiond);
+	g_free(app->users_lttng_home);
 	g_free(app->command);
 	g_free(app->note);
 	g_free(app->small_ring);
