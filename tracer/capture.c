@@ -91,6 +91,14 @@ uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
 	return skip < n ? stack_intern(t->private->frames + skip, n - skip, flags) : FR_STACK_NONE;
 }
 
+#ifdef FR_CAPTURE_COST
+#include "tracer/capture_cost.h"
+#else
+#define cost_no_repeat 0
+#define cost_cycles() 0
+#define cost_add(is_known, cycles) ((void)(cycles))
+#endif
+
 uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 {
 	struct unwind_start start = start_of(t, frame);
@@ -98,18 +106,20 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 	struct repeat_query query = { 0 };
 	struct stack_repeat *repeat;
 	struct unwind_trail trail;
+	uint64_t begin = cost_cycles();
 	unsigned flags = 0;
 	uint32_t id;
 
 	if (unlikely(!t->private || !start.sp))
 		return FR_STACK_NONE;
-	repeat = repeat_of(t->private);
+	repeat = cost_no_repeat ? NULL : repeat_of(t->private);
 	if (likely(repeat)) {
 		id = stack_repeat_find(repeat, kind, &start, &t->bounds, max, &flags, &query);
 		if (likely(id != FR_STACK_NONE)) {
 			verify_hit(t, &start, max, id, flags);
 			fr_count_own(t, repeat_hits, 1);
 			count_flags(flags);
+			cost_add(1, cost_cycles() - begin);
 			return id;
 		}
 	}
@@ -118,5 +128,6 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 	count_flags(flags);
 	id = stack_intern(t->private->frames, n, flags);
 	stack_repeat_keep(&query, &trail, id, flags);
+	cost_add(0, cost_cycles() - begin);
 	return id;
 }
