@@ -58,9 +58,12 @@ static void module_free(void *data)
 	g_free(module);
 }
 
-static void on_wait(void *user)
+static bool on_wait(void *user)
 {
-	symbol_batch_tick(user);
+	struct symbol_batch *batch = user;
+
+	symbol_batch_tick(batch);
+	return batch->options.is_hurried && batch->options.is_hurried(batch->options.user);
 }
 
 struct symbol_batch *symbol_batch_new(const struct symbol_options *options)

@@ -2,6 +2,7 @@
 /* Addresses → function, file, line and inlined frames, a whole batch at a time (libelf, libdw). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,8 +25,11 @@ struct symbol_options {
 	uint64_t debuginfod_ns;
 	/* Says on stderr what it is doing after a second and every ten, if stderr is a terminal (log_say()). */
 	int is_progress;
-	struct symbol_cache
-		*cache; /* borrowed; what is known already; NULL: nothing (symbol_cache.h) */
+	/* What is known already (symbol_cache.h); borrowed. NULL: nothing. */
+	struct symbol_cache *cache;
+	/* Asked several times a second while a server is waited for: true ends that. NULL: wait. */
+	bool (*is_hurried)(void *user);
+	void *user; /* of is_hurried */
 };
 
 /* One function at an address. Strings belong to the batch; func is "" when unknown, never NULL. */

@@ -167,8 +167,7 @@ static void *ask(void *data)
 }
 
 /* The descriptor or -errno. Called with `lock` held, which is let go meanwhile. */
-static int ask_within(
-	const struct symbol_debuginfod *round, const uint8_t *build_id, size_t n_build_id)
+static int ask_within(struct symbol_debuginfod *round, const uint8_t *build_id, size_t n_build_id)
 {
 	struct request *request = g_new0(struct request, 1);
 	gint64 now = g_get_monotonic_time(), end = now + round->left_us + GRACE_US;
@@ -190,8 +189,11 @@ static int ask_within(
 	is_asking = TRUE;
 	for (; !request->is_over && now < end; now = g_get_monotonic_time()) {
 		g_cond_wait_until(&changed, &lock, MIN(end, now + TICK_US));
-		if (round->tick)
-			round->tick(round->user);
+		/* The request is left behind: nobody waits until the library notices. */
+		if (round->tick && round->tick(round->user)) {
+			round->left_us = 0;
+			break;
+		}
 	}
 	if (!request->is_over) {
 		request->is_abandoned = TRUE;

@@ -2,13 +2,14 @@
 /* Debug files from the servers in DEBUGINFOD_URLS, within a time limit. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct symbol_debuginfod;
 
-/* Called several times a second while a request is under way. May print, must not ask. */
-typedef void (*symbol_debuginfod_tick)(void *user);
+/* Called several times a second while a request is under way. May print, must not ask. True: give up. */
+typedef bool (*symbol_debuginfod_tick)(void *user);
 
 /*
  * A round of questions that may take `limit_ns` in total. A server that sends nothing for 10 s counts as not

@@ -16,8 +16,8 @@
 #include "common/symbol_span.h"
 #include "common/symbol_walk.h"
 
-#define MAX_GROWTH (256u << 20)
-#define UNITS_PER_CHECK 16
+#define MAX_GROWTH (64u << 20)
+#define UNITS_PER_CHECK 4
 
 /* A wanted address and the unit that holds it. */
 struct unit_want {

@@ -85,6 +85,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.cpu_begin = job->cpu_begin,
 		.symbols = job->symbols,
 		.on_safe = job->on_safe,
+		.is_hurried = job->is_hurried,
 		.user = job->user,
 		.is_progress = !options->is_quiet,
 		.debuginfod_ns = options->debuginfod_ns,

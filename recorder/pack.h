@@ -2,6 +2,7 @@
 /* One call to trace_out_write(): adds command, settings and notes to what was recorded. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "recorder/options.h"
@@ -17,8 +18,9 @@ struct pack_job {
 	uint64_t asked_ns, begin_ns, end_ns;
 	const struct cpu_times *cpu_begin;
 	struct symbol_cache *symbols;
-	void (*on_safe)(void *user);	       /* see trace_out.h; or NULL */
-	void *user;			       /* of on_safe */
+	void (*on_safe)(void *user); /* see trace_out.h; or NULL */
+	bool (*is_hurried)(void *user);
+	void *user;			       /* of both */
 	const char *notes[PACK_MAX_NOTES + 1]; /* ends with NULL */
 };
 

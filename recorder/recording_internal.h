@@ -65,7 +65,7 @@ int recording_refuse_busy(const struct recording *rec, char **why_out);
 void recording_note_ring(struct recording *rec);
 
 /*
- * Packs into `file` (filling on_safe and user of `job`) and publishes it, or takes its name away and sets *fd_out when fd_out is not NULL. The file is gone
+ * Packs into `file` (filling on_safe, is_hurried and user of `job`) and publishes it, or takes its name away and sets *fd_out when fd_out is not NULL. The file is gone
  * on failure. Fills the results of `info`. Returns 0 or -errno.
  */
 int recording_pack(struct recording *rec, struct pack_job *job, struct store_file *file,

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -116,10 +118,36 @@ static int begin_output(struct recording *rec, enum session_kind kind, struct st
 	return store_file_begin(rec->set.store, file_out);
 }
 
-/* The file is a trace but for names: from here on it outlives us, whatever happens. */
-static void on_safe(void *user)
+/* What packing is for. Both borrowed. */
+struct pack_user {
+	struct recording *rec;
+	struct store_file *file;
+};
+
+/*
+ * Somebody who interrupts us after the program's end, when signals have nobody else to go to any more, wants us to
+ * end: names are not waited for then.
+ */
+static bool is_hurried(void *data)
 {
-	int err = store_file_secure(user);
+	struct pack_user *user = data;
+	sigset_t pending;
+	bool is_over;
+
+	pthread_mutex_lock(&user->rec->mutex);
+	is_over = user->rec->is_program_over;
+	pthread_mutex_unlock(&user->rec->mutex);
+	/* Blocked in all threads; see process.h. */
+	return is_over && sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+		       sigismember(&pending, SIGHUP));
+}
+
+/* The file is a trace but for names: from here on it outlives us, whatever happens. */
+static void on_safe(void *data)
+{
+	struct pack_user *user = data;
+	int err = store_file_secure(user->file);
 
 	if (err)
 		log_error(
@@ -131,11 +159,13 @@ int recording_pack(struct recording *rec, struct pack_job *job, struct store_fil
 	int *fd_out, struct recording_info *info)
 {
 	struct trace_out_result result = { 0 };
+	struct pack_user user = { .rec = rec, .file = file };
 	int err;
 
 	/* What goes to a client is nobody's once we are gone. */
 	job->on_safe = fd_out ? NULL : on_safe;
-	job->user = file;
+	job->is_hurried = is_hurried;
+	job->user = &user;
 	err = pack_write(job, file->fd, &result);
 	if (result.end_ns > result.begin_ns)
 		info->covered_ns = result.end_ns - result.begin_ns;

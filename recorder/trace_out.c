@@ -186,6 +186,8 @@ static void write_state(struct job *job, struct state_trace *trace, bool has_nam
 	struct symbol_options options = {
 		.debuginfod_ns = has_names ? job->request->debuginfod_ns : 0,
 		.is_progress = job->request->is_progress,
+		.is_hurried = job->request->is_hurried,
+		.user = job->request->user,
 		.cache = job->request->symbols,
 	};
 	struct state_symbols *symbols = state_symbols_new(&options);

@@ -2,6 +2,7 @@
 /* Turns a finished recording (LTTng's files + the blackboxes) into one trace.out. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +37,9 @@ struct trace_out_request {
 	 * functions; they are looked up after it. Only for regular files. NULL: nobody wants to know.
 	 */
 	void (*on_safe)(void *user);
-	void *user;		      /* of on_safe */
+	bool (*is_hurried)(
+		void *user);	      /* true: names are not worth waiting for any more; or NULL */
+	void *user;		      /* of both */
 	int is_progress;	      /* says on a terminal when names take their time */
 	struct symbol_cache *symbols; /* names known already; or NULL */
 	uint64_t debuginfod_ns; /* symbols may be asked from the network for so long; 0: never */

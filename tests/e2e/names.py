@@ -3,6 +3,7 @@
 """Names of functions: from a debuginfod server, from one that hangs, and what is safe meanwhile."""
 import os
 import pty
+import signal
 import socket
 import subprocess
 import threading
@@ -199,6 +200,19 @@ def killed(folder, program):
     recorder.log.close()
 
 
+def interrupted(folder, program):
+    """After the program's end, an interrupt ends the waiting for a server; the trace comes at once."""
+    server = Hanging()
+    use_server(folder, server.url)
+    recorder = Recorder(folder, ["timeout", "1", program.exe], options=["--debuginfod=10m", "--trace", "all.out"])
+    check(wait_for(lambda: server.connections, 30), "the server is asked")
+    check(recorder.stop(signal.SIGINT) == 124, "ends with the program's exit code")
+    trace = recorder.output / "all.out"
+    check(trace.exists() and not list(recorder.output.glob("*unnamed*")), "the trace has its name")
+    check("was not waited for" in notes(folder, trace), notes(folder, trace))
+    recorder.log.close()
+
+
 def progress(folder, program):
     """On a terminal, a line when it takes longer than a second."""
     server = Hanging()
@@ -232,7 +246,7 @@ def progress(folder, program):
 
 with Folder() as folder:
     program = Program(folder)
-    for case in (from_server, never_unasked, hanging, refused, nobody_to_ask, killed, progress):
+    for case in (from_server, never_unasked, hanging, refused, nobody_to_ask, killed, interrupted, progress):
         print(f"# {case.__name__}", flush=True)
         case(folder, program)
 done()
