@@ -141,7 +141,7 @@ def descendants(pid):
 
 
 def measure(pid):
-    """{name: (fds, RSS in kB, threads)} of the recorder, its daemons and the program."""
+    """{name: (fds, own memory in kB, threads)} of the recorder, its daemons and the program."""
     result = {}
     for one, name in descendants(pid).items():
         try:
@@ -149,7 +149,8 @@ def measure(pid):
             n_fds = len(os.listdir(f"/proc/{one}/fd"))
         except OSError:
             continue
-        rss = int(re.search(r"VmRSS:\s+(\d+)", status)[1]) if "VmRSS" in status else 0
+        match = re.search(r"RssAnon:\s+(\d+)", status)  # not the pages of files that it shares
+        rss = int(match[1]) if match else 0
         result[f"{name.strip()}"] = (n_fds, rss, int(re.search(r"Threads:\s+(\d+)", status)[1]))
     return result
 
@@ -177,13 +178,13 @@ def compare(early, late):
     for name, (n_fds, rss, n_threads) in late.items():
         before = early.get(name)
         print(
-            f"  {name:<16} fds {before and before[0]} -> {n_fds}, RSS {before and before[1]} -> {rss} kB,"
+            f"  {name:<16} fds {before and before[0]} -> {n_fds}, memory {before and before[1]} -> {rss} kB,"
             f" threads {before and before[2]} -> {n_threads}"
         )
         if before:
             check(n_fds <= before[0] + 2, f"{name}: {before[0]} fds became {n_fds}")
             is_good = rss <= before[1] * 1.25 + 16384
-            check(is_good, f"{name}: RSS {before[1]} kB became {rss} kB")
+            check(is_good, f"{name}: memory {before[1]} kB became {rss} kB")
 
 
 def run(options, folder):
@@ -252,4 +253,5 @@ def main():
     done()
 
 
-main()
+if __name__ == "__main__":
+    main()
