@@ -11,6 +11,7 @@
 
 #include "common/units.h"
 #include "proto/schema.h"
+#include "recorder/blackbox_tables.h"
 #include "recorder/deadlock.h"
 #include "recorder/lock_name.h"
 #include "recorder/procfs.h"
@@ -271,6 +272,20 @@ static void write_asleep(const struct dump *dump, const struct block *block)
 	g_string_append_c(dump->out, '\n');
 }
 
+/* Why a thread that runs has not said where. */
+static void write_silent(const struct dump *dump, const struct block *block)
+{
+	const char *why =
+		"# did not say in time where it is: it blocks the tracer's signal, or had no "
+		"turn on a CPU\n";
+
+	if (block->slot.start_ns == 0)
+		why = "# not traced\n";
+	else if (blackbox_cpu_refusal(block->process->blackbox) == FR_CPU_SIGPROF_TAKEN)
+		why = "# cannot be asked where it is: the program handles SIGPROF itself\n";
+	g_string_append(dump->out, why);
+}
+
 static void write_block(const struct dump *dump, const struct block *block, bool has_pid)
 {
 	const struct fr_slot *slot = &block->slot;
@@ -294,10 +309,7 @@ static void write_block(const struct dump *dump, const struct block *block, bool
 	else if (block->is_asleep)
 		write_asleep(dump, block);
 	else if (block->pseudo && is_running(block))
-		g_string_append(out, slot->start_ns
-					     ? "# did not say in time where it is: it blocks the "
-					       "tracer's signal, or had no turn on a CPU\n"
-					     : "# not traced\n");
+		write_silent(dump, block);
 	write_frames(dump, block);
 	write_creator(dump, block);
 	g_string_append_c(out, '\n');
@@ -373,8 +385,12 @@ void dump_write(
 	collect(&dump);
 	has_pid = has_several_pids(dump.blocks);
 	write_deadlocks(&dump);
-	if (dump.blocks->len && !profile_processes_are_alive(processes))
-		g_string_append(out, "# The program has ended: this is where its threads were\n\n");
+	if (processes->len && !profile_processes_are_alive(processes))
+		g_string_append(out, dump.blocks->len
+					     ? "# The program has ended: this is where its threads "
+					       "were\n\n"
+					     : "# The program has ended, and all of its threads "
+					       "before it\n");
 	else if (dump.blocks->len && !is_running(&g_array_index(dump.blocks, struct block, 0)))
 		write_helper(&dump);
 	for (guint i = 0; i < dump.blocks->len; i++) {

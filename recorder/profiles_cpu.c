@@ -309,6 +309,15 @@ int profiles_cpu_begin_program(struct profiles *profiles, pid_t pid, unsigned hz
 	return 0;
 }
 
+/* It began to refuse, or came, while samples were taken. */
+static void note_refusal(struct profiles_cpu *cpu, const struct profile_process *who)
+{
+	g_mutex_lock(&cpu->lock);
+	cpu->note = g_strdup_printf("process %d (%s) was not sampled to the end: it %s",
+		(int)who->pid, who->exe, refusal_words(refusal_of(who)));
+	g_mutex_unlock(&cpu->lock);
+}
+
 /* Fills the build with what the signals counted. */
 static GByteArray *end_signal(
 	struct profiles *profiles, GPtrArray *processes, struct profile_build *build)
@@ -317,10 +326,14 @@ static GByteArray *end_signal(
 	struct profile_rows *rows = profile_rows_new();
 	const struct profile_process *main_process = profile_main_process(processes);
 	uint64_t n_lost = profile_cpu_lost(processes);
+	const struct profile_process *who;
 	GByteArray *bytes;
 
 	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, rows);
 	profile_rows_subtract(rows, cpu->before);
+	count_sampled(processes, &who);
+	if (who && !cpu->note)
+		note_refusal(cpu, who);
 	if (main_process && n_lost > cpu->lost_before) {
 		struct profile_row key = { .process = main_process->id,
 			.pseudo = "[lost samples]" };
