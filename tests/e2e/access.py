@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import warnings
 
@@ -341,12 +340,14 @@ def slots(folder):
         answer, body = api(recorder, "cpu/stop", 200)
         check(body[:2] == b"\x1f\x8b" and answer.getheader("Content-Type") == "application/octet-stream", "a profile comes back")
         api(recorder, "cpu/stop", 409, "CPU_PROFILE_NOT_RUNNING")
-        other = threading.Thread(target=ask, args=(recorder, "GET", "/debug/pprof/profile?seconds=2"))
-        other.start()
-        time.sleep(0.5)
+        # Its client goes when this is over; the second request would be refused if the first one were not on.
+        other = socket.create_connection(("127.0.0.1", recorder.port))
+        other.sendall(b"GET /debug/pprof/profile?seconds=600 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        check(wait_for(lambda: ask(recorder, "GET", "/debug/pprof/profile?seconds=1")[0].status == 500, 20), "the slot is taken by HTTP")
         api(recorder, "cpu/start", 409, "CPU_PROFILE_RUNNING")
         api(recorder, "cpu/stop", 409, "CPU_PROFILE_NOT_RUNNING")
-        other.join()
+        other.close()
+        check(wait_for(lambda: ask(recorder, "GET", "/debug/pprof/profile?seconds=1")[0].status == 200, 20), "and given back")
 
         api(recorder, "trace/stop", 409, "TRACE_NOT_RUNNING")
         api(recorder, "trace/start", 200)
