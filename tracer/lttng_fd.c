@@ -36,7 +36,7 @@ void lttng_fd_init(void)
 /* A number from base on. The limit is raised for as long as that takes. Returns it or -errno. */
 static long duplicate(int fd)
 {
-	struct rlimit limit, raised, found;
+	struct rlimit limit = { 0, 0 }, raised, found = { 0, 0 };
 	long moved;
 
 	if (!is_above_limit || sys(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) < 0)
