@@ -34,7 +34,9 @@ static void put_path(char *path_out, uint32_t tid, const char *name)
 	while (n > 0)
 		*at++ = digits[--n];
 	*at++ = '/';
-	strcpy(at, name);
+	while (*name)
+		*at++ = *name++;
+	*at = '\0';
 }
 
 /* Reads a file of a thread as a string; 0 when it cannot be read. */

@@ -184,7 +184,7 @@ static int wait_for(const sigset_t *set, siginfo_t *info_out, const struct times
 	uint64_t begin_ns, uintptr_t frame)
 {
 	struct eintr_wait wait = { .begin_ns = begin_ns };
-	siginfo_t info;
+	siginfo_t info = { 0 };
 	uint32_t value;
 	int ret;
 

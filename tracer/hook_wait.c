@@ -22,7 +22,7 @@
 FR_REAL(nanosleep)
 static int sleep_on(const struct timespec *wanted, struct timespec *left, uintptr_t frame)
 {
-	struct timespec rest;
+	struct timespec rest = { 0, 0 };
 	int ret;
 
 	for (;;) {
@@ -49,7 +49,7 @@ FR_REAL(clock_nanosleep)
 FR_EXPORT int clock_nanosleep(
 	clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left)
 {
-	struct timespec rest;
+	struct timespec rest = { 0, 0 };
 	struct call call;
 	int is_traced = CALL_BEGIN(&call, FR_CALL_clock_nanosleep, -1), ret;
 
@@ -70,7 +70,7 @@ FR_EXPORT int clock_nanosleep(
 FR_REAL(thrd_sleep)
 FR_EXPORT int thrd_sleep(const struct timespec *wanted, struct timespec *left)
 {
-	struct timespec rest;
+	struct timespec rest = { 0, 0 };
 	struct call call;
 	int is_traced = CALL_BEGIN(&call, FR_CALL_nanosleep, -1), ret;
 

@@ -44,7 +44,7 @@ static uint64_t lock(void)
 {
 	struct timespec moment = { 0, 50000 };
 	const uint64_t all = ALL_SIGNALS;
-	uint64_t mask;
+	uint64_t mask = 0;
 
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, MASK_SIZE);
 	/* Acquire: pairs with the release below. */
@@ -100,7 +100,7 @@ static void uninstall(void)
 int sigprof_take(uint32_t *word, uint32_t value)
 {
 	uint64_t mask = lock();
-	struct sigaction now;
+	struct sigaction now = { 0 };
 	int ret = -EBUSY, saved_errno = errno;
 
 	if (__atomic_load_n(&is_given_up, __ATOMIC_RELAXED) ||
@@ -151,7 +151,7 @@ void sigprof_give_up(void)
 /* In a vfork child: its own table of handlers, on the parent's memory. Only what it is told needs care. */
 static int action_in_child(const struct sigaction *action, struct sigaction *old)
 {
-	struct sigaction now;
+	struct sigaction now = { 0 };
 	int ret = REAL(sigaction)(SIGPROF, action, &now);
 
 	if (ret == 0 && old)
@@ -205,6 +205,7 @@ sigprof_handler sigprof_signal(
 	uint64_t mask;
 
 	if (fr_self.in_vfork)
+		/* cppcheck-suppress CastIntegerToAddressAtReturn; it is no integer */
 		return real(SIGPROF, handler);
 	mask = lock();
 	was = seen.sa_handler;
@@ -342,7 +343,7 @@ void sigprof_send_end(void)
 
 void sigprof_after_fork(void)
 {
-	struct sigaction now;
+	struct sigaction now = { 0 };
 	int saved_errno = errno;
 
 	is_locked = n_execs = n_sends = n_spawns = 0;

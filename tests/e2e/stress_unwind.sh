@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # stress_unwind under full events for STRESS_SECONDS (default 6): it ends by itself with 0, every thread got something
 # done, the trace can be read, and few stacks are broken although objects are unloaded all the time.
+# With STRESS_HZ its threads are sampled at that rate, too.
 # What is left out by STRESS_SKIP (default: fork_off) is the stress of others than the stack walk.
 set -u
 dir=$(mktemp -d)
@@ -11,7 +12,7 @@ seconds=${STRESS_SECONDS:-6}
 
 # shellcheck disable=SC2086
 timeout -k 5 $((seconds + 120)) "$BUILD_DIR/bin/trace-record" --listen 127.0.0.1:0 --syscall-threshold 0 \
-	--lock-threshold 0 --max-trace-size 200M --trace "$dir/trace.out" -- "$programs/stress_unwind" "$seconds" \
+	--lock-threshold 0 --max-trace-size 200M --trace "$dir/trace.out" -- ${STRESS_HZ:+"$programs/control_tool" run "$STRESS_HZ"} "$programs/stress_unwind" "$seconds" \
 	"$programs/libstress_plugin_a.so" "$programs/libstress_plugin_b.so" ${STRESS_SKIP:-fork_off} \
 	>"$dir/output" 2>"$dir/messages"
 status=$?

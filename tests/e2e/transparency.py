@@ -3,7 +3,8 @@
 """A program prints, and ends, under the recorder as it does bare.
 
 transparency.py programs|tools|services [root|nobody]: our own programs of known behaviour; tools that
-everybody has; servers that talk. Root records in --trace mode, nobody with the always-on ring.
+everybody has; servers that talk. With FLIGHTREC_TEST_HZ in the environment all of them are sampled at that
+rate, too. Root records in --trace mode, nobody with the always-on ring.
 """
 import http.server
 import os
@@ -25,6 +26,9 @@ def compare(folder, name, argv, uid, *, stdin=b"one\ntwo\nthree\n"):
     options = []
     if uid is None:
         options = ["--trace", folder.new(uid) / "trace.out"]
+    hz = os.environ.get("FLIGHTREC_TEST_HZ")
+    if hz:
+        argv = [folder.programs / "control_tool", "run", hz, *argv]
     got = recorded(folder, argv, options=options, stdin=stdin, cwd=cwd, uid=uid)
 
     def normal(text, where):
