@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from lib import Folder, Recorder, check, done, run, wait_for
+from pprof_lib import rules
 
 FILES = ("cpu", "mem", "block", "mutex")
 SOURCE = r"""
@@ -54,6 +55,11 @@ def top(profile, *options):
     """What `go tool pprof -top` says."""
     result = subprocess.run(["go", "tool", "pprof", "-top", *options, profile], capture_output=True, env=dict(os.environ, HOME="/tmp"))
     check(result.returncode == 0, f"pprof {profile}: {result.stderr.decode()}")
+    kinds = {"c": "cpu", "m": "allocs", "mem": "allocs"}
+    name = profile.name.partition(".")[0]
+    kind = kinds.get(name, name)
+    verdict = rules.judge(profile.read_bytes(), rules.Context(kind))
+    check(not verdict.faults, f"{profile.name} keeps the rules of {kind}: {verdict}")
     return result.stdout.decode()
 
 
@@ -149,8 +155,9 @@ def linger(folder, program):
         for name, words in (("heap", "keeper"), ("allocs", "keeper"), ("block", "waiter"), ("mutex", "holder")):
             status, body = recorder.get(f"/debug/pprof/{name}")
             check(status == 200, f"{name}: {status} {body[:200]!r}")
-            (recorder.output / "p").write_bytes(body)
-            check(words in top(recorder.output / "p"), f"{name} after death: {top(recorder.output / 'p')}")
+            (recorder.output / name).write_bytes(body)
+            text = top(recorder.output / name)
+            check(words in text, f"{name} after death: {text}")
         status, body = recorder.get("/debug/pprof/goroutine?debug=2")
         check(status == 200 and b"parked" in body and b"burner" not in body, f"the threads it died on: {body.decode()}")
         status, body = recorder.get("/metrics")
