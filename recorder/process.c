@@ -48,9 +48,14 @@ static void note_descriptors(struct inherited *inherited)
 void process_inherit(struct inherited *inherited_out)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, reset = { .sa_handler = SIG_DFL };
+	struct rlimit files;
 	sigset_t all;
 
 	note_descriptors(inherited_out);
+	getrlimit(RLIMIT_NOFILE, &inherited_out->files);
+	files = inherited_out->files;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	sigaction(SIGPIPE, &ignore, &inherited_out->on_pipe);
 	sigaction(SIGCHLD, &reset, &inherited_out->on_child);
 	sigfillset(&all);
@@ -85,6 +90,7 @@ static void __attribute__((noreturn)) run_child(const struct inherited *inherite
 	int err;
 
 	close_own_descriptors(inherited);
+	setrlimit(RLIMIT_NOFILE, &inherited->files);
 	sigaction(SIGPIPE, &inherited->on_pipe, NULL);
 	sigaction(SIGCHLD, &inherited->on_child, NULL);
 	sigprocmask(SIG_SETMASK, &inherited->mask, NULL);

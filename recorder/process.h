@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /*
@@ -13,13 +14,15 @@
 struct inherited {
 	sigset_t mask;
 	struct sigaction on_pipe, on_child;
+	struct rlimit files;
 	int *fds; /* owned: descriptors the program inherits, ascending; never freed */
 	int n_fds;
 };
 
 /*
  * Notes the inherited state, then blocks all signals (every later thread inherits that, so that only
- * process_wait() sees them), ignores SIGPIPE and restores SIGCHLD's default.
+ * process_wait() sees them), ignores SIGPIPE, restores SIGCHLD's default, and allows itself as many open files as it may: a
+ * look at many processes opens a file of each.
  */
 void process_inherit(struct inherited *inherited_out);
 

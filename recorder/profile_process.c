@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorder/profile_process.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "proto/schema.h"
 #include "recorder/cpu_perf.h"
 #include "recorder/module_probe.h"
@@ -36,6 +39,17 @@ static int compare_starts(const void *a_, const void *b_)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
+/* Once: with so many processes it would be said at every request. */
+static void tell_limit(void)
+{
+	static atomic_bool is_told;
+
+	if (!atomic_exchange(&is_told, true))
+		log_error(
+			"Profiles lack some of the processes: there are more than this process may "
+			"have open files (ulimit -Hn)");
+}
+
 GPtrArray *profile_processes_open(const char *rundir, pid_t pid)
 {
 	GPtrArray *processes = g_ptr_array_new_with_free_func(process_free);
@@ -45,9 +59,14 @@ GPtrArray *profile_processes_open(const char *rundir, pid_t pid)
 	for (guint i = 0; i < numbers->len; i++) {
 		struct profile_process *process;
 		struct blackbox *blackbox = NULL;
+		int err;
 
-		if (blackbox_open_proc(rundir, g_array_index(numbers, uint16_t, i), &blackbox))
+		err = blackbox_open_proc(rundir, g_array_index(numbers, uint16_t, i), &blackbox);
+		if (err) {
+			if (err == -EMFILE || err == -ENFILE)
+				tell_limit();
 			continue;
+		}
 		if (pid && (pid_t)blackbox->header.pid != pid) {
 			blackbox_close(blackbox);
 			continue;
