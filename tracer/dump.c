@@ -166,14 +166,14 @@ static int send(uint32_t tid, struct fr_private *private, uint32_t seq)
 	return ret == 0;
 }
 
-/* Requests that are on their way still. */
+/* Requests that are on their way still. Those of earlier dumps, which were never answered, hold nobody up. */
 static uint32_t count_open(
-	const struct fr_slot *slots, const struct fr_private *privates, uint32_t n)
+	const struct fr_slot *slots, const struct fr_private *privates, uint32_t n, uint32_t seq)
 {
 	uint32_t n_open = 0, i;
 
 	for (i = 0; i < n; i++)
-		n_open += __atomic_load_n(&privates[i].dump_wanted, __ATOMIC_RELAXED) != 0 &&
+		n_open += __atomic_load_n(&privates[i].dump_wanted, __ATOMIC_RELAXED) == seq &&
 			  !__atomic_load_n(&slots[i].is_exited, __ATOMIC_RELAXED);
 	return n_open;
 }
@@ -192,7 +192,7 @@ void dump_take(uint32_t seq)
 		if (is_asked(&slots[i]) && is_free(slots[i].tid) && is_asked(&slots[i]))
 			send(slots[i].tid, &privates[i], seq);
 	end_ns = fr_now() + WAIT_NS;
-	while (count_open(slots, privates, n) && fr_now() < end_ns) {
+	while (count_open(slots, privates, n, seq) && fr_now() < end_ns) {
 		sys(SYS_nanosleep, &pause, NULL);
 		if (pause.tv_nsec < MAX_PAUSE_NS)
 			pause.tv_nsec *= 2;

@@ -20,7 +20,8 @@
 #define LIBC_SIGNALS (1ull << 31 | 1ull << 32)
 
 static uint32_t is_woken;
-static uint32_t dump_done; /* the last dump_seq that was carried out, or found at the start */
+static uint32_t seen_recorder; /* its process id, once it was seen to live */
+static uint32_t dump_done;     /* the last dump_seq that was carried out, or found at the start */
 
 FR_REAL(pthread_create)
 
@@ -29,13 +30,29 @@ static uint32_t load(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+/*
+ * Has the recorder died without an order to stop? Only what was seen alive can have died: in another namespace of
+ * process ids it is never seen.
+ */
+static int is_recorder_gone(void)
+{
+	uint32_t pid = load(&fr_control->recorder_pid);
+
+	if (!pid || sys(SYS_kill, pid, 0) != -ESRCH) {
+		seen_recorder = pid;
+		return 0;
+	}
+	return pid == seen_recorder;
+}
+
 static void carry_out(void)
 {
 	uint32_t dump = load(&fr_control->dump_seq), proc = load(&fr_control->dump_proc);
+	uint32_t hz = load(&fr_control->cpu_hz);
 
 	if (!__atomic_load_n(&fr_on, __ATOMIC_ACQUIRE))
 		return;
-	sampler_set_rate(load(&fr_control->cpu_hz));
+	sampler_set_rate(hz && is_recorder_gone() ? 0 : hz);
 	if (dump == dump_done)
 		return;
 	dump_done = dump;
@@ -45,7 +62,8 @@ static void carry_out(void)
 
 /*
  * While samples are taken it looks once a second whether SIGPROF is still ours: programs that make system calls
- * without libc take it unseen, and those that have given it back should be sampled again.
+ * without libc take it unseen, and those that have given it back should be sampled again. And whether somebody
+ * is there for whom the samples are.
  */
 static void await(uint32_t seq)
 {
@@ -116,6 +134,7 @@ void helper_start(void)
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	if (ret != 0) {
 		census_own_starts(-1);
+		sampler_off();
 		fr_blackbox->cpu_refusal = FR_CPU_NO_HELPER;
 	}
 }
