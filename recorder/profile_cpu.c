@@ -33,20 +33,30 @@ static void cpu_collect(const struct profile_kind *kind, const GPtrArray *proces
 	}
 }
 
-uint64_t profile_cpu_lost(const GPtrArray *processes)
+/* Sum of a counter of the header. */
+static uint64_t sum_counter(const GPtrArray *processes, size_t offset)
 {
 	uint64_t n = 0;
 
 	for (guint i = 0; i < processes->len; i++) {
 		const struct profile_process *process = g_ptr_array_index(processes, i);
-		uint64_t lost;
+		uint64_t value;
 
 		if (process->blackbox &&
-			blackbox_read(process->blackbox, &lost, sizeof(lost),
-				offsetof(struct fr_blackbox, counters.cpu_lost)) == 0)
-			n += lost;
+			blackbox_read(process->blackbox, &value, sizeof(value), offset) == 0)
+			n += value;
 	}
 	return n;
+}
+
+uint64_t profile_cpu_lost(const GPtrArray *processes)
+{
+	return sum_counter(processes, offsetof(struct fr_blackbox, counters.cpu_lost));
+}
+
+uint64_t profile_cpu_timers_failed(const GPtrArray *processes)
+{
+	return sum_counter(processes, offsetof(struct fr_blackbox, counters.cpu_timers_failed));
 }
 
 /* The traced process that perf saw as `seen`; NULL: the tracer is not in it. */

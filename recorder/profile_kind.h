@@ -74,6 +74,8 @@ bool profile_thread_is_waiting(const struct fr_slot *slot);
 
 /* Samples of the CPU that have no stack, since the start, over all processes. */
 uint64_t profile_cpu_lost(const GPtrArray *processes);
+/* Threads that got no CPU timer, as often as they asked for one. */
+uint64_t profile_cpu_timers_failed(const GPtrArray *processes);
 
 /* What the perf engine saw; the rows' processes are those of profile_cpu_perf_processes(). */
 struct cpu_perf_result;

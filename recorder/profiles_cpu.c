@@ -33,6 +33,21 @@ void profiles_cpu_fini(struct profiles *profiles)
 	g_free(profiles->cpu.note);
 }
 
+/* One more sentence for whom gets the profile; takes over `text`. */
+static void add_note(struct profiles_cpu *cpu, char *text)
+{
+	g_mutex_lock(&cpu->lock);
+	if (cpu->note) {
+		char *both = g_strdup_printf("%s; %s", cpu->note, text);
+
+		g_free(cpu->note);
+		g_free(text);
+		text = both;
+	}
+	cpu->note = text;
+	g_mutex_unlock(&cpu->lock);
+}
+
 /* Why a process cannot be sampled by signal, as the end of a sentence. */
 static const char *refusal_words(uint32_t refusal)
 {
@@ -85,6 +100,7 @@ static int begin_signal(
 	cpu->before = profile_rows_new();
 	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, cpu->before);
 	cpu->lost_before = profile_cpu_lost(processes);
+	cpu->failed_before = profile_cpu_timers_failed(processes);
 	cpu->begin_real_ns = profiles_now_real();
 	cpu->begin_ns = procfs_now();
 	orders_cpu(profiles->orders, hz, processes);
@@ -220,7 +236,8 @@ static int begin_any(
 		rc = begin_signal(profiles, hz, processes, &why_signal);
 		if (rc == 0) {
 			/* Some are missing: the profile says so. */
-			profiles->cpu.note = g_steal_pointer(&why_signal);
+			if (why_signal)
+				add_note(&profiles->cpu, g_steal_pointer(&why_signal));
 			return 0;
 		}
 		if (profiles->engine == PROFILES_ENGINE_SIGNAL) {
@@ -234,8 +251,8 @@ static int begin_any(
 		*why_out = why_signal ? g_strdup_printf("%s; %s", why_signal, why_perf)
 				      : g_steal_pointer(&why_perf);
 	else if (why_signal)
-		profiles->cpu.note =
-			g_strdup_printf("%s; sampled from outside instead", why_signal);
+		add_note(&profiles->cpu,
+			g_strdup_printf("%s; sampled from outside instead", why_signal));
 	return rc;
 }
 
@@ -309,13 +326,31 @@ int profiles_cpu_begin_program(struct profiles *profiles, pid_t pid, unsigned hz
 	return 0;
 }
 
-/* It began to refuse, or came, while samples were taken. */
-static void note_refusal(struct profiles_cpu *cpu, const struct profile_process *who)
+/*
+ * What has to be said beside the samples of the signals: who took none, or stopped to. A program may take SIGPROF at any
+ * time; the dead tell, too.
+ */
+static void note_signal(struct profiles_cpu *cpu, const GPtrArray *processes)
 {
-	g_mutex_lock(&cpu->lock);
-	cpu->note = g_strdup_printf("process %d (%s) was not sampled to the end: it %s",
-		(int)who->pid, who->exe, refusal_words(refusal_of(who)));
-	g_mutex_unlock(&cpu->lock);
+	uint64_t n_failed = profile_cpu_timers_failed(processes);
+
+	for (guint i = 0; i < processes->len && !cpu->note; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+		uint32_t refusal =
+			process->blackbox ? blackbox_cpu_refusal(process->blackbox) : FR_CPU_OK;
+
+		if (refusal == FR_CPU_OK || refusal == FR_CPU_NO_HELPER)
+			continue;
+		add_note(
+			cpu, g_strdup_printf("process %d (%s) was not sampled all the time: it %s; "
+					     "--cpu-engine=perf samples it from outside",
+				     (int)process->pid, process->exe, refusal_words(refusal)));
+	}
+	if (n_failed > cpu->failed_before)
+		add_note(cpu, g_strdup_printf("%" G_GUINT64_FORMAT
+					      " times a thread got no CPU timer from the kernel: "
+					      "its time is missing",
+				      n_failed - cpu->failed_before));
 }
 
 /* Fills the build with what the signals counted. */
@@ -326,14 +361,10 @@ static GByteArray *end_signal(
 	struct profile_rows *rows = profile_rows_new();
 	const struct profile_process *main_process = profile_main_process(processes);
 	uint64_t n_lost = profile_cpu_lost(processes);
-	const struct profile_process *who;
 	GByteArray *bytes;
 
 	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, rows);
 	profile_rows_subtract(rows, cpu->before);
-	count_sampled(processes, &who);
-	if (who && !cpu->note)
-		note_refusal(cpu, who);
 	if (main_process && n_lost > cpu->lost_before) {
 		struct profile_row key = { .process = main_process->id,
 			.pseudo = "[lost samples]" };
@@ -371,38 +402,8 @@ static void note_perf(struct profiles_cpu *cpu, const struct cpu_perf_result *re
 {
 	g_autofree char *notes = result->notes ? g_strjoinv("; ", result->notes) : NULL;
 
-	if (!notes || !*notes)
-		return;
-	g_mutex_lock(&cpu->lock);
-	if (cpu->note) {
-		char *both = g_strdup_printf("%s; %s", cpu->note, notes);
-
-		g_free(cpu->note);
-		cpu->note = both;
-	} else {
-		cpu->note = g_steal_pointer(&notes);
-	}
-	g_mutex_unlock(&cpu->lock);
-}
-
-/* Says who took no samples by signal, or stopped to: a program may take SIGPROF at any time. */
-static void note_signal(struct profiles_cpu *cpu, const GPtrArray *processes)
-{
-	for (guint i = 0; i < processes->len; i++) {
-		const struct profile_process *process = g_ptr_array_index(processes, i);
-		uint32_t refusal =
-			process->blackbox ? blackbox_cpu_refusal(process->blackbox) : FR_CPU_OK;
-
-		if (refusal == FR_CPU_OK || refusal == FR_CPU_NO_HELPER)
-			continue;
-		g_mutex_lock(&cpu->lock);
-		if (!cpu->note)
-			cpu->note = g_strdup_printf(
-				"process %d (%s) was not sampled all the time: it %s; "
-				"--cpu-engine=perf samples it from outside",
-				(int)process->pid, process->exe, refusal_words(refusal));
-		g_mutex_unlock(&cpu->lock);
-	}
+	if (notes && *notes)
+		add_note(cpu, g_steal_pointer(&notes));
 }
 
 int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *query,

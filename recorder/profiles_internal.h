@@ -12,11 +12,11 @@ struct cpu_perf;
 
 /* The CPU profile under way. */
 struct profiles_cpu {
-	GMutex lock;		     /* is_on, note */
-	bool is_on;		     /* the rest belongs to whom it was given */
-	unsigned hz;		     /* 0: of the perf engine */
-	struct profile_rows *before; /* owned; ticks when it began */
-	uint64_t lost_before;
+	GMutex lock;			     /* is_on, note */
+	bool is_on;			     /* the rest belongs to whom it was given */
+	unsigned hz;			     /* 0: of the perf engine */
+	struct profile_rows *before;	     /* owned; ticks when it began */
+	uint64_t lost_before, failed_before; /* samples, timers */
 	uint64_t begin_ns;
 	int64_t begin_real_ns;
 	struct cpu_perf *perf; /* NULL: by signal */
