@@ -9,6 +9,7 @@
 #include "recorder/blackbox_tables.h"
 #include "recorder/cpu_perf.h"
 #include "recorder/procfs.h"
+#include "recorder/profile_tags.h"
 #include "recorder/profiles_internal.h"
 
 #define HZ_DEFAULT 100
@@ -119,86 +120,19 @@ static int begin_signal(
 	return PROFILES_E_REFUSED;
 }
 
-/* A thread's slot in the blackbox of a traced process. */
-struct tag_slot {
-	const struct blackbox *blackbox; /* NULL: not traced */
-	uint64_t offset;
-};
-
-/* Labels of threads, for the perf engine: it asks for each sample. */
-struct perf_tags {
-	GPtrArray *processes; /* owned */
-	GHashTable *slots;    /* tid → owned struct tag_slot */
-};
-
-static void tags_free(struct perf_tags *tags)
-{
-	if (!tags)
-		return;
-	g_hash_table_unref(tags->slots);
-	g_ptr_array_unref(tags->processes);
-	g_free(tags);
-}
-
-/* Looks through all slots: once per thread. */
-static struct tag_slot find_slot(const struct perf_tags *tags, pid_t pid, pid_t tid)
-{
-	struct tag_slot found = { 0 };
-
-	for (guint i = 0; i < tags->processes->len && !found.blackbox; i++) {
-		const struct profile_process *process = g_ptr_array_index(tags->processes, i);
-		uint32_t n_threads = 0;
-
-		if (process->pid != pid || !process->is_alive ||
-			blackbox_read(process->blackbox, &n_threads, sizeof(n_threads),
-				offsetof(struct fr_blackbox, n_threads)))
-			continue;
-		for (uint32_t k = 0; k < MIN(n_threads, FR_BB_MAX_THREADS); k++) {
-			uint64_t at =
-				process->blackbox->header.off_slots + k * sizeof(struct fr_slot);
-			uint32_t there = 0;
-
-			if (!blackbox_read(process->blackbox, &there, sizeof(there),
-				    at + offsetof(struct fr_slot, tid)) &&
-				there == (uint32_t)tid)
-				found = (struct tag_slot){ process->blackbox, at };
-		}
-	}
-	return found;
-}
-
-static uint32_t perf_tag(void *data, pid_t pid, pid_t tid)
-{
-	struct perf_tags *tags = data;
-	struct tag_slot *slot = g_hash_table_lookup(tags->slots, GINT_TO_POINTER(tid));
-	uint32_t labels = 0;
-
-	if (!slot) {
-		slot = g_new(struct tag_slot, 1);
-		*slot = find_slot(tags, pid, tid);
-		g_hash_table_insert(tags->slots, GINT_TO_POINTER(tid), slot);
-	}
-	if (!slot->blackbox || blackbox_read(slot->blackbox, &labels, sizeof(labels),
-				       slot->offset + offsetof(struct fr_slot, labels_id)))
-		return 0;
-	return labels;
-}
-
 static int begin_perf_pids(
 	struct profiles *profiles, unsigned hz, const pid_t *pids, size_t n, char **why_out)
 {
 	struct profiles_cpu *cpu = &profiles->cpu;
-	struct perf_tags *tags = g_new0(struct perf_tags, 1);
-	struct cpu_perf_options options = { .hz = hz, .tag = perf_tag, .tag_data = tags };
+	struct profile_tags *tags = profile_tags_new(profiles->rundir);
+	struct cpu_perf_options options = { .hz = hz, .tag = profile_tags_get, .tag_data = tags };
 	int rc;
 
-	tags->processes = profile_processes_open(profiles->rundir, 0);
-	tags->slots = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	cpu->begin_real_ns = profiles_now_real();
 	cpu->begin_ns = procfs_now();
 	rc = cpu_perf_begin(pids, n, &options, &cpu->perf, why_out);
 	if (rc) {
-		tags_free(tags);
+		profile_tags_free(tags);
 		return PROFILES_E_REFUSED;
 	}
 	cpu->perf_tags = tags;
@@ -221,6 +155,36 @@ static int begin_perf(
 		profiles, hz, (const pid_t *)(const void *)pids->data, pids->len, why_out);
 }
 
+/*
+ * Besides those that take samples by signal, perf samples those that cannot. Where it cannot either, the note says
+ * both.
+ */
+static void begin_beside(
+	struct profiles *profiles, unsigned hz, const GPtrArray *processes, char *why_signal)
+{
+	struct profiles_cpu *cpu = &profiles->cpu;
+	g_autoptr(GArray) pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+	g_autofree char *why_perf = NULL, *why = why_signal;
+	uint64_t begin_ns = cpu->begin_ns;
+	int64_t begin_real_ns = cpu->begin_real_ns;
+
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+
+		if (process->is_alive && process->blackbox && refusal_of(process) != FR_CPU_OK)
+			g_array_append_val(pids, process->pid);
+	}
+	if (pids->len == 0)
+		return;
+	begin_perf_pids(
+		profiles, hz, (const pid_t *)(const void *)pids->data, pids->len, &why_perf);
+	add_note(cpu, g_strdup_printf(
+			      "%s; %s", why, why_perf ? why_perf : "sampled from outside instead"));
+	cpu->hz = hz;
+	cpu->begin_ns = begin_ns;
+	cpu->begin_real_ns = begin_real_ns;
+}
+
 /* Picks the engine. */
 static int begin_any(
 	struct profiles *profiles, unsigned hz, const GPtrArray *processes, char **why_out)
@@ -235,8 +199,9 @@ static int begin_any(
 	if (profiles->engine != PROFILES_ENGINE_PERF) {
 		rc = begin_signal(profiles, hz, processes, &why_signal);
 		if (rc == 0) {
-			/* Some are missing: the profile says so. */
-			if (why_signal)
+			if (why_signal && profiles->engine == PROFILES_ENGINE_AUTO)
+				begin_beside(profiles, hz, processes, g_steal_pointer(&why_signal));
+			else if (why_signal) /* Some are missing: the profile says so. */
 				add_note(&profiles->cpu, g_steal_pointer(&why_signal));
 			return 0;
 		}
@@ -353,15 +318,13 @@ static void note_signal(struct profiles_cpu *cpu, const GPtrArray *processes)
 				      n_failed - cpu->failed_before));
 }
 
-/* Fills the build with what the signals counted. */
-static GByteArray *end_signal(
-	struct profiles *profiles, GPtrArray *processes, struct profile_build *build)
+/* Adds what the signals counted. */
+static void collect_signal(
+	struct profiles *profiles, const GPtrArray *processes, struct profile_rows *rows)
 {
 	struct profiles_cpu *cpu = &profiles->cpu;
-	struct profile_rows *rows = profile_rows_new();
 	const struct profile_process *main_process = profile_main_process(processes);
 	uint64_t n_lost = profile_cpu_lost(processes);
-	GByteArray *bytes;
 
 	profile_kind_cpu.collect(&profile_kind_cpu, processes, 0, rows);
 	profile_rows_subtract(rows, cpu->before);
@@ -371,28 +334,82 @@ static GByteArray *end_signal(
 
 		profile_rows_get(rows, &key)->values[0] += (int64_t)(n_lost - cpu->lost_before);
 	}
-	build->processes = processes;
-	build->rows = rows;
-	build->period = 1000000000u / cpu->hz;
-	bytes = profiles_pack(profiles, build);
-	profile_rows_free(rows);
-	return bytes;
 }
 
-static GByteArray *end_perf(struct profiles *profiles, const struct cpu_perf_result *result,
-	GPtrArray *traced, pid_t pid, struct profile_build *build)
+/* Ids of those that take no samples now; to be asked while samples are wanted. */
+static GHashTable *find_refusing(const GPtrArray *processes)
+{
+	GHashTable *refusing = g_hash_table_new(NULL, NULL);
+
+	for (guint i = 0; i < processes->len; i++) {
+		const struct profile_process *process = g_ptr_array_index(processes, i);
+
+		if (!process->blackbox || refusal_of(process) != FR_CPU_OK)
+			g_hash_table_add(refusing, GUINT_TO_POINTER(process->id));
+	}
+	return refusing;
+}
+
+static const struct profile_process *with_pid(const GPtrArray *processes, pid_t pid)
+{
+	for (guint i = processes->len; i > 0; i--) {
+		const struct profile_process *process = g_ptr_array_index(processes, i - 1);
+
+		if (process->pid == pid)
+			return process;
+	}
+	return NULL;
+}
+
+/*
+ * Whose samples go into the profile: of the traced ones those that took samples by signal; of those that perf saw,
+ * which are children of the wanted ones too, all that did not. A GPtrArray that borrows.
+ */
+static GPtrArray *choose_processes(
+	const GPtrArray *traced, GHashTable *refusing, const GPtrArray *seen, bool has_signal)
+{
+	GPtrArray *chosen = g_ptr_array_new();
+
+	for (guint i = 0; has_signal && i < traced->len; i++) {
+		struct profile_process *process = g_ptr_array_index(traced, i);
+
+		if (!g_hash_table_contains(refusing, GUINT_TO_POINTER(process->id)) ||
+			!with_pid(seen, process->pid))
+			g_ptr_array_add(chosen, process);
+	}
+	for (guint i = 0; i < seen->len; i++) {
+		struct profile_process *process = g_ptr_array_index(seen, i);
+		const struct profile_process *of = with_pid(traced, process->pid);
+
+		if (!has_signal || !of || g_hash_table_contains(refusing, GUINT_TO_POINTER(of->id)))
+			g_ptr_array_add(chosen, process);
+	}
+	return chosen;
+}
+
+/* `some` are those that were asked for, `result` is what perf saw or NULL. */
+static GByteArray *end_any(struct profiles *profiles, const struct cpu_perf_result *result,
+	const GPtrArray *all, GHashTable *refusing, const GPtrArray *some, pid_t pid,
+	struct profile_build *build)
 {
 	struct profile_rows *rows = profile_rows_new();
-	g_autoptr(GPtrArray) processes = profile_cpu_perf_processes(result, traced);
+	bool has_signal = profiles->cpu.hz != 0;
+	g_autoptr(GPtrArray) seen =
+		result ? profile_cpu_perf_processes(result, all) : g_ptr_array_new();
+	g_autoptr(GPtrArray) chosen = NULL;
 	GByteArray *bytes;
 
-	profile_cpu_perf_collect(result, processes, traced, rows);
-	for (guint i = processes->len; pid && i > 0; i--)
-		if (((struct profile_process *)g_ptr_array_index(processes, i - 1))->pid != pid)
-			g_ptr_array_remove_index(processes, i - 1);
-	build->processes = processes;
+	if (has_signal)
+		collect_signal(profiles, some, rows);
+	if (result)
+		profile_cpu_perf_collect(result, seen, all, rows);
+	for (guint i = seen->len; pid && i > 0; i--)
+		if (((struct profile_process *)g_ptr_array_index(seen, i - 1))->pid != pid)
+			g_ptr_array_remove_index(seen, i - 1);
+	chosen = choose_processes(pid ? some : all, refusing, seen, has_signal);
+	build->processes = chosen;
 	build->rows = rows;
-	build->period = result->period_ns;
+	build->period = result ? result->period_ns : 1000000000u / MAX(profiles->cpu.hz, 1u);
 	bytes = profiles_pack(profiles, build);
 	profile_rows_free(rows);
 	return bytes;
@@ -413,27 +430,28 @@ int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *que
 	struct cpu_perf_result *result = NULL;
 	g_autoptr(GPtrArray) all = profile_processes_open(profiles->rundir, 0), some = NULL;
 	struct profile_build build = { .kind = &profile_kind_cpu, .cache = profiles->cache };
+	g_autoptr(GHashTable) refusing = find_refusing(all);
 	int rc = 0;
 
 	if (cpu->perf) {
 		result = cpu_perf_end(cpu->perf, bytes_out == NULL);
 		cpu->perf = NULL;
-	} else {
-		orders_cpu(profiles->orders, 0, all);
 	}
+	if (cpu->hz)
+		orders_cpu(profiles->orders, 0, all);
 	build.time_ns = cpu->begin_real_ns;
 	build.duration_ns = (int64_t)(procfs_now() - cpu->begin_ns);
 	if (bytes_out)
 		rc = profiles_open(profiles, query->pid, &some, why_out);
-	if (bytes_out && !rc && result) {
-		note_perf(cpu, result);
-		*bytes_out = end_perf(profiles, result, all, query->pid, &build);
-	} else if (bytes_out && !rc) {
-		note_signal(cpu, some);
-		*bytes_out = end_signal(profiles, some, &build);
+	if (bytes_out && !rc) {
+		if (result)
+			note_perf(cpu, result);
+		if (cpu->hz)
+			note_signal(cpu, some);
+		*bytes_out = end_any(profiles, result, all, refusing, some, query->pid, &build);
 	}
 	cpu_perf_result_free(result);
-	tags_free(cpu->perf_tags);
+	profile_tags_free(cpu->perf_tags);
 	cpu->perf_tags = NULL;
 	forget(cpu);
 	unclaim(cpu);

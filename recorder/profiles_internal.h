@@ -9,19 +9,20 @@
 #include "recorder/profiles.h"
 
 struct cpu_perf;
+struct profile_tags;
 
 /* The CPU profile under way. */
 struct profiles_cpu {
 	GMutex lock;			     /* is_on, note */
 	bool is_on;			     /* the rest belongs to whom it was given */
-	unsigned hz;			     /* 0: of the perf engine */
+	unsigned hz;			     /* 0: of the perf engine alone */
 	struct profile_rows *before;	     /* owned; ticks when it began */
 	uint64_t lost_before, failed_before; /* samples, timers */
 	uint64_t begin_ns;
 	int64_t begin_real_ns;
-	struct cpu_perf *perf; /* NULL: by signal */
-	void *perf_tags;       /* owned; see profiles_cpu.c */
-	char *note;	       /* owned; of the last one */
+	struct cpu_perf *perf;		/* NULL: by signal alone */
+	struct profile_tags *perf_tags; /* owned; with perf */
+	char *note;			/* owned; of the last one */
 };
 
 struct profiles {

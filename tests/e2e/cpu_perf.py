@@ -9,11 +9,14 @@ import collections
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
-from lib import IS_ROOT, NOBODY, SOURCE, Folder, as_user, check, done
+from lib import IS_ROOT, NOBODY, SOURCE, Folder, Recorder, as_user, check, done, wait_for
 
 PARANOID = int(Path("/proc/sys/kernel/perf_event_paranoid").read_text())
 IS_MACHINE = False  # whole CPUs are sampled
@@ -308,6 +311,47 @@ def test_deleted(folder):
     check(whole > 0.8 * profile["n_ticks"] > 5, f"{whole} whole of {profile['n_ticks']}")
 
 
+def pprof(path, *options):
+    command = ["go", "tool", "pprof", *options, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
+
+
+def test_mixed(folder, uid):
+    """One process that keeps SIGPROF beside one that does not: auto samples each in its way, and merges."""
+    known_cpu = folder.programs / "known_cpu"
+    script = f"sleep 60 | {known_cpu} mix & sleep 60 | {known_cpu} sigprof"
+    for engine, said in (
+        ("auto", "sampled from outside instead"),
+        ("perf", None),
+        ("signal", "handles SIGPROF itself"),
+    ):
+        options = [f"--cpu-engine={engine}", "--cpu-rate=250"]
+        with Recorder(folder, ["sh", "-c", script], options=options, uid=uid) as recorder:
+            state = recorder.state()
+            alive = wait_for(
+                lambda: recorder.state()["data"]["program"]["processes_alive"] >= 5, 20
+            )
+            check(alive, f"all five processes are traced: {state}")
+            time.sleep(0.5)
+            status, body = recorder.get("/debug/pprof/profile?seconds=4")
+            check(status == 200, f"{engine}: {status} {body[:300]}")
+            path = recorder.output / "cpu.pb.gz"
+            path.write_bytes(body)
+            tree = pprof(path, "-traces")
+            check(("run_mix" in tree), f"{engine}: the one that takes signals: {tree[-2000:]}")
+            is_there = "run_sigprof" in tree
+            check(is_there == (engine != "signal"), f"{engine}: the other one: {is_there}")
+            check("libflightrec" not in tree, f"{engine}: no frame of the tracer's")
+            pids = re.findall(r"\): (\d+)$", pprof(path, "-tags"), re.MULTILINE)
+            if engine != "signal":
+                check(len(pids) == 2, f"{engine}: two processes have samples: {pids}")
+            url = f"http://127.0.0.1:{recorder.port}/debug/pprof/profile?seconds=1"
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                note = answer.headers.get("X-Flightrec-Note")
+            if said:
+                check(said in (note or ""), f"{engine}: it is said: {note}")
+
+
 def main():
     global IS_MACHINE, SCOPE
     what = sys.argv[1] if len(sys.argv) > 1 else "root"
@@ -319,6 +363,9 @@ def main():
     SCOPE = "t" if what == "per_thread" else ""
     IS_MACHINE = not SCOPE and (not is_ordinary or PARANOID <= 0)
     with Folder() as folder:
+        if what == "mixed":
+            test_mixed(folder, uid)
+            done()
         test_mix(folder, uid)
         test_forks(folder, uid)
         if not IS_MACHINE:

@@ -28,7 +28,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PART extern "C" __attribute__((noinline, noclone, used)) uint64_t
+#ifdef __clang__
+#define ALONE noinline, used
+#else
+#define ALONE noinline, noclone, used
+#endif
+#define PART extern "C" __attribute__((ALONE)) uint64_t
 
 static volatile uint64_t sink;
 
