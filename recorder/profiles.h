@@ -65,7 +65,7 @@ bool profiles_is_known(struct profiles *profiles, const char *name, bool *has_de
 /* Whether anything that is traced still runs. */
 bool profiles_is_alive(struct profiles *profiles);
 
-/* Whether a traced process has or had that pid. */
+/* Whether a traced process has or had that pid; 0: whether there is or was any. */
 bool profiles_has_pid(struct profiles *profiles, pid_t pid);
 
 /*

@@ -439,6 +439,11 @@ void recording_free(struct recording *rec)
 	g_free(rec);
 }
 
+const char *recording_untraced(const struct recording *rec)
+{
+	return rec->set.untraced;
+}
+
 void recording_status(struct recording *rec, struct recording_status *status_out)
 {
 	g_autofree char *folder = NULL;

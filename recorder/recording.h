@@ -116,5 +116,8 @@ int recording_snapshot(
 
 void recording_status(struct recording *recording, struct recording_status *status_out);
 
+/* Why the program itself is not traced, a sentence; NULL: it is. Borrowed; never blocks. */
+const char *recording_untraced(const struct recording *recording);
+
 /* The session daemon is gone: nothing more can be recorded. */
 void recording_daemon_died(struct recording *recording);

@@ -66,20 +66,17 @@ bool route_pprof_pid(struct http_request *request, struct routes_context *contex
 	return true;
 }
 
-/* Nothing is recorded of a program that cannot be traced: says why. */
+/* Nothing is recorded of a program that cannot be traced, unless it starts others that can: says why. */
 static bool is_untraced(struct http_request *request, struct routes_context *context)
 {
-	struct recording_status *status;
+	const char *why = recording_untraced(context->recording);
 	g_autofree char *sentence = NULL;
 
-	if (context->profiles)
+	if (context->profiles && (!why || profiles_has_pid(context->profiles, 0)))
 		return false;
-	status = g_new0(struct recording_status, 1);
-	recording_status(context->recording, status);
-	sentence = g_strdup_printf("There are no profiles of this program: %s",
-		status->untraced ? status->untraced : "it is not traced");
+	sentence = g_strdup_printf(
+		"There are no profiles of this program: %s", why ? why : "it is not traced");
 	reply_pprof_error(request, 503, sentence);
-	g_free(status);
 	return true;
 }
 

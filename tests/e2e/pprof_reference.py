@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lib import BUILD, SOURCE, done
-from pprof_lib import Target
+from lib import BUILD, SOURCE, Folder, Recorder, check, done
+from pprof_lib import B, SNAPSHOTS, Target, check_error
 import pprof_checks
 import pprof_rows
 
@@ -29,6 +29,20 @@ def symbol_of(program, name):
         if words[-1] == name:
             return int(words[0], 16), name
     raise LookupError(name)
+
+
+def check_untraced(program):
+    """The recorder has no profiles of such a program, and says why."""
+    with Folder() as folder:
+        with Recorder(folder, [program]) as recorder:
+            target = Target(recorder.port, program, [program], "none")
+            why = f"{program} is statically linked, so it runs untraced"
+            for name in (*SNAPSHOTS, "heap?debug=1", "profile?seconds=1", "heap?seconds=1"):
+                check_error(
+                    target, f"{B}/{name}", 503, f"There are no profiles of this program: {why}"
+                )
+            check_error(target, f"{B}/nosuch", 404, "Unknown profile")
+            check(target.get("cmdline").body == str(program).encode(), "its command line is there")
 
 
 def main():
@@ -53,6 +67,7 @@ def main():
         finally:
             process.kill()
             process.wait()
+        check_untraced(program)
     done()
 
 
