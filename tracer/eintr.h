@@ -27,8 +27,13 @@
 
 #include "tracer/internal.h"
 
-/* The system call lies so near below the hook's frame; a signal frame alone is larger (x86-64: 1.3 KiB and more). */
-#define EINTR_REACH 1024
+/*
+ * The system call lies no further below the hook's frame, in bytes; a signal frame alone is larger. Set by
+ * sampler_init() from what the kernel says of that, so that there is room for a sanitizer's interceptor between the two.
+ */
+extern uint32_t eintr_reach __attribute__((visibility("hidden")));
+#define EINTR_MIN_REACH 1024	/* x86-64's smallest signal frames have 1.3 KiB */
+#define EINTR_FRAME_PADDING 512 /* how much larger than the frame AT_MINSIGSTKSZ may be */
 
 /* Before the real call. */
 static inline void eintr_begin(void)
@@ -41,7 +46,7 @@ static inline int eintr_is_ours(uintptr_t frame)
 {
 	uintptr_t sp = fr_self.eintr_sp;
 
-	return sp && frame - sp < EINTR_REACH;
+	return sp && frame - sp < eintr_reach;
 }
 
 /* A call with a timeout that is made again; zero but for begin_ns. */

@@ -17,11 +17,17 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 
 #include "tracer/blackbox.h"
+#include "tracer/eintr.h"
 #include "tracer/sigprof.h"
 #include "tracer/sys.h"
 #include "tracer/thread.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -32,6 +38,7 @@
 enum { TIMER_CLOSED, TIMER_NONE, TIMER_BUSY, TIMER_ID };
 
 uint32_t sampler_cookie;
+uint32_t eintr_reach = EINTR_MIN_REACH;
 static uint32_t sampler_hz; /* rate of timers that may be made now; 0 none */
 static int is_over;
 
@@ -293,9 +300,12 @@ void sampler_detach(struct fr_thread *t)
 
 void sampler_init(void)
 {
+	unsigned long frame = getauxval(AT_MINSIGSTKSZ);
 	uint64_t seed = fr_now() * 0x9e3779b97f4a7c15ull ^ (uint64_t)sys(SYS_getpid) << 32;
 
 	sampler_cookie = (uint32_t)(seed >> 32) | 1;
+	if (frame > EINTR_MIN_REACH + EINTR_FRAME_PADDING && frame < 65536)
+		eintr_reach = (uint32_t)frame - EINTR_FRAME_PADDING;
 	/* In the child of a fork the rate goes on: its one thread attaches next, and makes its timer. */
 	fr_blackbox->cpu_hz = __atomic_load_n(&sampler_hz, __ATOMIC_RELAXED);
 }

@@ -112,8 +112,9 @@ def test_known_answer(folder, seconds, hz, n_threads):
     check(ticks.get(None, 0) <= 0.05 * total, f"{ticks.get(None)} of {total} ticks are in no function of its")
     for name, used in shares.items():
         share, want = ticks.get(name, 0) / total, used / sum(shares.values())
-        # Each signal is one draw, whatever it weighs; five standard deviations.
-        band = 5 * math.sqrt(want * (1 - want) / n_signals) + 0.005
+        # Each signal is one draw. On a busy machine some weigh several times what others do, which counts as if there
+        # were half as many. Five standard deviations.
+        band = 5 * math.sqrt(want * (1 - want) / (n_signals / 2)) + 0.005
         print(f"{name}: {share:.2%} of the samples, {want:.2%} of the time, {n_signals} signals")
         check(abs(share - want) < band, f"{name}: {share:.2%} is not within {band:.2%} of {want:.2%}")
     check(counters["cpu_own"] < 0.05 * total, f"{counters['cpu_own']} ticks of our own work")
