@@ -14,7 +14,7 @@ static int n_program_threads;
 static int is_first_gone;
 static struct {
 	uint32_t pid, tid;
-} own_threads[16];
+} own_threads[CENSUS_MAX_OWN];
 static uint32_t n_own_threads;
 static int n_own_starting; /* that have not said who they are */
 
@@ -25,7 +25,7 @@ void census_add(int step)
 
 void census_add_own(void)
 {
-	uint32_t i = __atomic_fetch_add(&n_own_threads, 1, __ATOMIC_RELAXED) % 16;
+	uint32_t i = __atomic_fetch_add(&n_own_threads, 1, __ATOMIC_RELAXED) % CENSUS_MAX_OWN;
 
 	fr_self.stage = FR_STAGE_OFF;
 	own_threads[i].pid = (uint32_t)sys(SYS_getpid);
@@ -51,10 +51,22 @@ static int is_own_thread(uint32_t pid, uint32_t tid)
 {
 	int i;
 
-	for (i = 0; i < 16; i++)
+	for (i = 0; i < CENSUS_MAX_OWN; i++)
 		if (own_threads[i].tid == tid && own_threads[i].pid == pid)
 			return 1;
 	return 0;
+}
+
+int census_is_single(void)
+{
+	return __atomic_load_n(&n_program_threads, __ATOMIC_RELAXED) <= 1;
+}
+
+uint32_t census_own(uint32_t i)
+{
+	uint32_t tid = __atomic_load_n(&own_threads[i].tid, __ATOMIC_ACQUIRE);
+
+	return own_threads[i].pid == (uint32_t)sys(SYS_getpid) ? tid : 0;
 }
 
 /* Is any thread left that is neither this one, nor the first one, nor liblttng-ust's or ours? Unknown counts as yes. */

@@ -25,3 +25,10 @@ void census_after_fork(void);
 
 /* Is there no thread of the program's that began with our knowledge, but this one? Context: hook. */
 int census_is_alone(void);
+
+/* Has the program no thread but one, as far as is known? Context: any. */
+int census_is_single(void);
+
+/* tid of the i-th thread of this process that is liblttng-ust's or ours; 0: no such. i < CENSUS_MAX_OWN. */
+#define CENSUS_MAX_OWN 16
+uint32_t census_own(uint32_t i);
