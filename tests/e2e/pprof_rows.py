@@ -26,10 +26,7 @@ def headers(t):
             answer = t.get(f"{name}?debug={debug}")
             check_reply(answer, 200, TEXT, None, what=f"{name}?debug={debug}")
     answer = t.get("trace?seconds=0.2")
-    disposition = (
-        'attachment; filename="trace"' if t.is_go else answer.headers.get("content-disposition")
-    )
-    check_reply(answer, 200, OCTETS, disposition, what="trace")
+    check_reply(answer, 200, OCTETS, 'attachment; filename="trace"', what="trace")
     check_error(t, f"{B}/nosuch", 404, "Unknown profile")
     answer = t.request("/debug//pprof/heap")
     check(answer.status in (301, 307), f"//: {answer.status}")
@@ -124,6 +121,26 @@ def disconnect(t):
         code = subprocess.run(argv, capture_output=True, check=False).returncode
         check(code == 28, f"curl gives up: {code}")
     t.profile("heap", query="?seconds=1", seconds=1, is_delta=True)
+
+
+def traces(t):
+    """1.4: what is no duration means one second; one trace at a time."""
+    for bad in ("", "0", "-1", "abc", "NaN", "Inf") if not t.is_go else ("", "0", "-1", "abc"):
+        answer = t.get(f"trace?seconds={bad}")
+        check_reply(
+            answer, 200, OCTETS, 'attachment; filename="trace"', what=f"trace?seconds={bad}"
+        )
+        check(0.95 <= answer.seconds < 15, f"trace?seconds={bad}: {answer.seconds:.2f} s")
+    for good, seconds in (("0.25", 0.25), ("1e-1", 0.1), ("0x1p-2", 0.25)):
+        answer = t.get(f"trace?seconds={good}")
+        check(answer.status == 200 and answer.seconds >= seconds, f"trace?seconds={good}")
+    first = Background(t.get, "trace?seconds=2")
+    time.sleep(0.7)
+    sentence = "execution tracer already enabled"
+    if t.is_go:
+        sentence = "runtime error: tracing is already enabled"
+    check_error(t, f"{B}/trace?seconds=1", 500, f"Could not enable tracing: {sentence}")
+    check(first.result().status == 200, "the first one goes on")
 
 
 def frames_of(profile):
@@ -231,7 +248,7 @@ def types(t):
 
 def run_all(t):
     for function in (
-        headers, order, parameters, deltas, delta_of_quiet, disconnect, text_frames, text_heap,
+        headers, order, parameters, deltas, delta_of_quiet, disconnect, traces, text_frames, text_heap,
         text_goroutine, text_waits, text_dump, types,
     ):  # fmt: skip
         began = time.monotonic()
