@@ -7,35 +7,22 @@
 #include "recorder/profile_kind.h"
 #include "viewer/profile_text.h"
 
-static enum fr_bucket_kind table_of(const struct profile_kind *kind)
+/* Values: waits in 1/FR_BUCKET_FRACTION, ns. */
+static void add_waits(const struct profile_process *process, const struct fr_bucket *bucket,
+	struct profile_rows *rows)
 {
-	return kind == &profile_kind_mutex ? FR_BUCKET_MUTEX : FR_BUCKET_BLOCK;
+	struct profile_row key = { .process = process->id, .stack = bucket->stack };
+	struct profile_row *row = profile_rows_get(rows, &key);
+
+	row->values[0] += (int64_t)bucket->value[0];
+	row->values[1] += (int64_t)bucket->value[1];
 }
 
-/* Values: waits in 1/FR_BUCKET_FRACTION, ns. */
 static void contention_collect(const struct profile_kind *kind, const GPtrArray *processes,
 	uint32_t wanted, struct profile_rows *rows)
 {
-	for (guint i = 0; i < processes->len; i++) {
-		const struct profile_process *process = g_ptr_array_index(processes, i);
-		g_autoptr(GArray) buckets = NULL;
-
-		if (!process->blackbox)
-			continue;
-		buckets = blackbox_buckets(process->blackbox, table_of(kind));
-		for (guint k = 0; k < buckets->len; k++) {
-			const struct fr_bucket *bucket =
-				&g_array_index(buckets, struct fr_bucket, k);
-			struct profile_row key = {
-				.process = process->id,
-				.stack = bucket->stack,
-			};
-			struct profile_row *row = profile_rows_get(rows, &key);
-
-			row->values[0] += (int64_t)bucket->value[0];
-			row->values[1] += (int64_t)bucket->value[1];
-		}
-	}
+	profile_kind_each_bucket(processes,
+		kind == &profile_kind_mutex ? FR_BUCKET_MUTEX : FR_BUCKET_BLOCK, add_waits, rows);
 }
 
 /* Whole waits; what was seen at all is at least one. */

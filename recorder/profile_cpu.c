@@ -7,30 +7,21 @@
 #include "recorder/profile_kind.h"
 
 /* Value 0: ticks since the start of the process. The ns of a profile are these times its period. */
+static void add_ticks(const struct profile_process *process, const struct fr_bucket *bucket,
+	struct profile_rows *rows)
+{
+	struct profile_row key = { .process = process->id, .stack = bucket->stack };
+	char labels[160];
+
+	if (blackbox_label(process->blackbox, (uint32_t)bucket->key, labels))
+		key.labels = labels;
+	profile_rows_get(rows, &key)->values[0] += (int64_t)bucket->value[0];
+}
+
 static void cpu_collect(const struct profile_kind *kind, const GPtrArray *processes,
 	uint32_t wanted, struct profile_rows *rows)
 {
-	for (guint i = 0; i < processes->len; i++) {
-		const struct profile_process *process = g_ptr_array_index(processes, i);
-		g_autoptr(GArray) buckets = NULL;
-
-		if (!process->blackbox)
-			continue;
-		buckets = blackbox_buckets(process->blackbox, FR_BUCKET_CPU);
-		for (guint k = 0; k < buckets->len; k++) {
-			const struct fr_bucket *bucket =
-				&g_array_index(buckets, struct fr_bucket, k);
-			struct profile_row key = {
-				.process = process->id,
-				.stack = bucket->stack,
-			};
-			char labels[160];
-
-			if (blackbox_label(process->blackbox, (uint32_t)bucket->key, labels))
-				key.labels = labels;
-			profile_rows_get(rows, &key)->values[0] += (int64_t)bucket->value[0];
-		}
-	}
+	profile_kind_each_bucket(processes, FR_BUCKET_CPU, add_ticks, rows);
 }
 
 /* Sum of a counter of the header. */

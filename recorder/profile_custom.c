@@ -41,24 +41,6 @@ static void custom_collect(const struct profile_kind *kind, const GPtrArray *pro
 	}
 }
 
-static uint64_t custom_count(const struct profile_kind *kind, const GPtrArray *processes)
-{
-	struct profile_rows *rows = profile_rows_new();
-	uint64_t n = 0;
-
-	custom_collect(kind, processes, 0, rows);
-	for (guint i = 0; i < rows->all->len; i++)
-		n += (uint64_t)((struct profile_row *)g_ptr_array_index(rows->all, i))->values[0];
-	profile_rows_free(rows);
-	return n;
-}
-
-static void custom_write_text(const struct profile_kind *kind, const struct profile *profile,
-	const GPtrArray *processes, uint64_t rate, GString *out)
-{
-	profile_text_count(profile, kind->name, out);
-}
-
 void profile_kind_custom(const char *name, struct profile_kind *kind_out)
 {
 	*kind_out = (struct profile_kind){
@@ -68,8 +50,8 @@ void profile_kind_custom(const char *name, struct profile_kind *kind_out)
 		.n_types = 1,
 		.period_type = { name, "count" },
 		.collect = custom_collect,
-		.write_text = custom_write_text,
-		.count = custom_count,
+		.write_text = profile_kind_write_count,
+		.count = profile_kind_total,
 	};
 }
 

@@ -44,6 +44,19 @@ extern const struct profile_kind profile_kind_heap, profile_kind_allocs, profile
 /* A built-in one; NULL: there is none of that name. */
 const struct profile_kind *profile_kind_find(const char *name);
 
+/* Calls `add` for every bucket of one table of the processes that have one. */
+typedef void (*profile_bucket_fn)(const struct profile_process *process,
+	const struct fr_bucket *bucket, struct profile_rows *rows);
+void profile_kind_each_bucket(const GPtrArray *processes, enum fr_bucket_kind table,
+	profile_bucket_fn add, struct profile_rows *rows);
+
+/* The sum of all first values: a `count` for kinds of which one entry is worth one. */
+uint64_t profile_kind_total(const struct profile_kind *kind, const GPtrArray *processes);
+
+/* The text of kinds that have one value, a count: a `write_text`. */
+void profile_kind_write_count(const struct profile_kind *kind, const struct profile *profile,
+	const GPtrArray *processes, uint64_t rate, GString *out);
+
 /* Fills in the kind of a profile that the program made; `name` is borrowed. */
 void profile_kind_custom(const char *name, struct profile_kind *kind_out);
 

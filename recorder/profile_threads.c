@@ -82,45 +82,18 @@ static uint64_t threads_count(const struct profile_kind *kind, const GPtrArray *
 	return n;
 }
 
+static void add_created(const struct profile_process *process, const struct fr_bucket *bucket,
+	struct profile_rows *rows)
+{
+	struct profile_row key = { .process = process->id, .stack = bucket->stack };
+
+	profile_rows_get(rows, &key)->values[0] += (int64_t)bucket->value[0];
+}
+
 static void threadcreate_collect(const struct profile_kind *kind, const GPtrArray *processes,
 	uint32_t wanted, struct profile_rows *rows)
 {
-	for (guint i = 0; i < processes->len; i++) {
-		const struct profile_process *process = g_ptr_array_index(processes, i);
-		g_autoptr(GArray) buckets = NULL;
-
-		if (!process->blackbox)
-			continue;
-		buckets = blackbox_buckets(process->blackbox, FR_BUCKET_THREAD);
-		for (guint k = 0; k < buckets->len; k++) {
-			const struct fr_bucket *bucket =
-				&g_array_index(buckets, struct fr_bucket, k);
-			struct profile_row key = {
-				.process = process->id,
-				.stack = bucket->stack,
-			};
-
-			profile_rows_get(rows, &key)->values[0] += (int64_t)bucket->value[0];
-		}
-	}
-}
-
-static uint64_t threadcreate_count(const struct profile_kind *kind, const GPtrArray *processes)
-{
-	struct profile_rows *rows = profile_rows_new();
-	uint64_t n = 0;
-
-	threadcreate_collect(kind, processes, 0, rows);
-	for (guint i = 0; i < rows->all->len; i++)
-		n += (uint64_t)((struct profile_row *)g_ptr_array_index(rows->all, i))->values[0];
-	profile_rows_free(rows);
-	return n;
-}
-
-static void threads_write_text(const struct profile_kind *kind, const struct profile *profile,
-	const GPtrArray *processes, uint64_t rate, GString *out)
-{
-	profile_text_count(profile, kind->name, out);
+	profile_kind_each_bucket(processes, FR_BUCKET_THREAD, add_created, rows);
 }
 
 const struct profile_kind profile_kind_goroutine = {
@@ -134,7 +107,7 @@ const struct profile_kind profile_kind_goroutine = {
 	.has_delta = true,
 	.is_threads = true,
 	.collect = threads_collect,
-	.write_text = threads_write_text,
+	.write_text = profile_kind_write_count,
 	.count = threads_count,
 };
 
@@ -147,7 +120,7 @@ const struct profile_kind profile_kind_thread = {
 	.has_delta = true,
 	.is_threads = true,
 	.collect = threads_collect,
-	.write_text = threads_write_text,
+	.write_text = profile_kind_write_count,
 	.count = threads_count,
 };
 
@@ -159,6 +132,6 @@ const struct profile_kind profile_kind_threadcreate = {
 	.period_type = { "threadcreate", "count" },
 	.has_delta = true,
 	.collect = threadcreate_collect,
-	.write_text = threads_write_text,
-	.count = threadcreate_count,
+	.write_text = profile_kind_write_count,
+	.count = profile_kind_total,
 };
