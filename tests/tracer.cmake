@@ -16,6 +16,8 @@ if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share
   fr_traced_test(test_alloc LIBS flightrec Threads::Threads m)
   fr_traced_test(test_ask LIBS flightrec Threads::Threads)
   fr_traced_test(test_waits SOURCES unit/wait_cases.c LIBS Threads::Threads)
+  # clang declares the sized forms of delete only when asked to.
+  set_source_files_properties(unit/cxx_cases.cc PROPERTIES COMPILE_OPTIONS -fsized-deallocation)
   fr_traced_test(test_cxx SOURCES unit/cxx_cases.cc LIBS flightrec m)
   fr_traced_test(test_custom LIBS flightrec Threads::Threads)
 endif()
