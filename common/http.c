@@ -140,6 +140,14 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 	return request;
 }
 
+/* A path ends at a NUL once it is decoded, so that one with a NUL in it would pass for another. */
+static bool has_nul(const char *uri)
+{
+	const char *nul = strstr(uri, "%00");
+
+	return nul && nul < uri + strcspn(uri, "?");
+}
+
 /* Its headers are there. */
 static void request_begin(struct http_request *request, struct MHD_Connection *connection,
 	const char *path, const char *method)
@@ -154,7 +162,7 @@ static void request_begin(struct http_request *request, struct MHD_Connection *c
 	request->method = g_strdup(method);
 	request->is_head = strcmp(method, "HEAD") == 0;
 	request->is_post = strcmp(method, "POST") == 0;
-	request->route = route_find(request->server, path);
+	request->route = has_nul(request->uri) ? NULL : route_find(request->server, path);
 	/* Others' bodies are read and dropped. */
 	if (request->is_post && request->route && (request->route->methods & HTTP_POST) &&
 		http_access_has_token(request))

@@ -32,7 +32,7 @@ struct recording {
 	struct recording_info current;	  /* valid unless session is idle */
 	struct result results[N_RESULTS]; /* by id */
 	struct recording_info last; /* newest finished run, trace or snapshot; valid if has_last */
-	uint64_t lost_events; /* sum over finished runs and traces */
+	uint64_t lost_events;	    /* sum over finished runs and traces */
 	bool has_last, is_snapshot_on, is_program_over, is_quitting, is_daemon_dead;
 
 	/* Of the recording that is on; used by its starter, then by the worker. */
@@ -68,7 +68,7 @@ void recording_note_ring(struct recording *rec);
  * Packs into `file` (filling on_safe, is_hurried and user of `job`) and publishes it, or takes its name away and sets *fd_out when fd_out is not NULL. The file is gone
  * on failure. Fills the results of `info`. Returns 0 or -errno.
  */
-int recording_pack(struct recording *rec, struct pack_job *job, struct store_file *file,
+int recording_pack(struct recording *rec, const struct pack_job *job, struct store_file *file,
 	int *fd_out, struct recording_info *info);
 
 /* Makes and starts the streaming session of run `id`, and pauses the ring. 0 or RECORDING_E_*. */

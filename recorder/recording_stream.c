@@ -155,18 +155,19 @@ static void on_safe(void *data)
 			strerror(-err));
 }
 
-int recording_pack(struct recording *rec, struct pack_job *job, struct store_file *file,
+int recording_pack(struct recording *rec, const struct pack_job *job, struct store_file *file,
 	int *fd_out, struct recording_info *info)
 {
 	struct trace_out_result result = { 0 };
 	struct pack_user user = { .rec = rec, .file = file };
+	struct pack_job own = *job;
 	int err;
 
 	/* What goes to a client is nobody's once we are gone. */
-	job->on_safe = fd_out ? NULL : on_safe;
-	job->is_hurried = is_hurried;
-	job->user = &user;
-	err = pack_write(job, file->fd, &result);
+	own.on_safe = fd_out ? NULL : on_safe;
+	own.is_hurried = is_hurried;
+	own.user = &user;
+	err = pack_write(&own, file->fd, &result);
 	if (result.end_ns > result.begin_ns)
 		info->covered_ns = result.end_ns - result.begin_ns;
 	info->lost_events = result.lost_events;

@@ -7,9 +7,7 @@
 #include "common/units.h"
 #include "recorder/reply.h"
 
-#define MAX_CONNECTIONS 64
-
-/* HEAD would start or end something and show nothing: such routes answer GET only. */
+/* HEAD would start or end something and show nothing: the recorder answers GET only. Of profiles it runs all, as in Go. */
 static const struct http_route route_table[] = {
 	{ "/", HTTP_GET | HTTP_HEAD, 0, route_index },
 	/* Probes of orchestrators carry no token; it says that the program lives, and how many threads it has. */
@@ -24,7 +22,7 @@ static const struct http_route route_table[] = {
 	{ "/debug/trace/recorder/run", HTTP_GET, HTTP_GUARDED, route_run },
 	{ "/debug/trace/recorder/stop", HTTP_GET, HTTP_GUARDED, route_stop },
 	{ "/debug/trace/recorder/snapshot", HTTP_GET, HTTP_GUARDED, route_snapshot },
-	{ "/debug/pprof/trace", HTTP_GET, HTTP_GUARDED, route_pprof_trace },
+	{ "/debug/pprof/trace", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_trace },
 	{ "/debug/pprof/profile", HTTP_GET | HTTP_HEAD, HTTP_GUARDED, route_pprof_profile },
 	{ "/debug/pprof/symbol", HTTP_GET | HTTP_HEAD | HTTP_POST, HTTP_GUARDED,
 		route_pprof_symbol },
@@ -90,7 +88,6 @@ void routes_fill(struct http_server_options *options_out, struct routes_context 
 		.routes = route_table,
 		.refuse = refuse,
 		.user = context,
-		.max_connections = MAX_CONNECTIONS,
 		.idle_seconds = (unsigned)(context->options->idle_ns / 1000000000),
 	};
 }

@@ -119,6 +119,8 @@ static int create(size_t stack_size)
 void helper_start(void)
 {
 	const uint64_t blocked = ~LIBC_SIGNALS;
+	struct fr_thread *t = &fr_self;
+	uint8_t was_busy = t->busy;
 	uint64_t mask;
 	int ret;
 
@@ -128,9 +130,15 @@ void helper_start(void)
 		sampler_set_rate(load(&fr_control->cpu_hz));
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &mask, sizeof(mask));
 	census_own_starts(1);
+	/* The memory of a thread of ours is not the program's. */
+	if (!was_busy) {
+		t->busy = 1;
+		t->busy_frame = FR_FRAME();
+	}
 	ret = create(STACK_SIZE);
 	if (ret != 0)
 		ret = create(0);
+	t->busy = was_busy;
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	if (ret != 0) {
 		census_own_starts(-1);

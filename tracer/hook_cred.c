@@ -42,7 +42,7 @@ static int is_same(const struct capabilities *a, const struct capabilities *b)
 /* Would libc abort the program, perhaps? */
 static int is_apart(void)
 {
-	struct capabilities self, other;
+	struct capabilities self = { 0 }, other = { 0 };
 	uint32_t i, tid;
 
 	if (!process_is_ready() || fr_self.in_vfork || !census_is_single() ||

@@ -61,10 +61,17 @@ def pages(recorder):
 
 def methods(recorder):
     for path in (RUN + "?duration=1s", STOP, SNAPSHOT, TRACE):
-        for method in ("HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        # HEAD of a trace takes one, as in Go, and sends its headers.
+        allowed = "GET, HEAD" if path == TRACE else "GET"
+        for method in {"HEAD", "POST", "PUT", "DELETE", "OPTIONS"} - set(allowed.split(", ")):
             answer, _ = ask(recorder, method, path)
-            check(answer.status == 405 and answer.getheader("Allow") == "GET",
+            check(answer.status == 405 and answer.getheader("Allow") == allowed,
                   f"{method} {path}: {answer.status}, Allow {answer.getheader('Allow')}")
+    answer, body = ask(recorder, "HEAD", TRACE + "?seconds=0.1")
+    check(answer.status == 200 and body == b"" and "trace" in answer.getheader("Content-Disposition"), "HEAD trace")
+    for path in ("/%00", "/debug/pprof/heap%00junk"):
+        answer, _ = ask(recorder, "GET", path)
+        check(answer.status == 404, f"{path}: {answer.status}")
     answer, _ = ask(recorder, "DELETE", "/")
     check(answer.status == 405 and answer.getheader("Allow") == "GET, HEAD", "DELETE /")
     refused(recorder, "/nosuch", 404, "NOT_FOUND")
