@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <glib.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -360,11 +361,23 @@ static void app_stop(struct app *app)
 	options_fini(&app->options);
 }
 
+/*
+ * Hundreds of connections, each with a thread, would spread over an arena each what they need for a moment, and libc
+ * gives little of it back. Profiles and traces are large and short-lived: always by mmap(), which libc stops to do after
+ * the first large free() unless it is told.
+ */
+static void keep_memory_small(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
+
 int main(int argc, char **argv)
 {
 	static struct app app = { .trace_file = { .fd = -1 }, .outputs = OUTPUT_PROFILES_NONE };
 	int status;
 
+	keep_memory_small();
 	process_inherit(&app.inherited);
 	log_init("trace-record", false);
 	options_parse(argc, argv, &app.options);
