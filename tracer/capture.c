@@ -24,6 +24,12 @@ static struct stack_repeat *repeat_of(struct fr_private *private)
 	return private->repeat;
 }
 
+/* The id of the frames that are not ours. */
+static uint32_t intern(uintptr_t *frames, size_t from, size_t n, unsigned flags)
+{
+	return stack_intern(frames, fr_strip_own(frames, from, n), flags);
+}
+
 #ifdef FR_REPEAT_VERIFY
 /* A build that walks after each hit, too, and dies of a difference. */
 static void verify_hit(struct fr_thread *t, const struct unwind_start *start, size_t max,
@@ -31,7 +37,7 @@ static void verify_hit(struct fr_thread *t, const struct unwind_start *start, si
 {
 	unsigned fresh_flags = 0;
 	size_t n = unwind_walk(start, &t->bounds, t->private->frames, max, &fresh_flags);
-	uint32_t fresh = stack_intern(t->private->frames, n, fresh_flags);
+	uint32_t fresh = intern(t->private->frames, 0, n, fresh_flags);
 	static const char text[] = "flightrec: a repeated stack was not the one that was kept\n";
 
 	if (fresh == id && fresh_flags == flags)
@@ -88,7 +94,7 @@ uint32_t fr_capture_skip(struct fr_thread *t, uintptr_t frame, unsigned skip)
 	n = unwind_walk(&start, &t->bounds, t->private->frames, max, &flags);
 	fr_count_own(t, repeat_misses, 1);
 	count_flags(flags);
-	return skip < n ? stack_intern(t->private->frames + skip, n - skip, flags) : FR_STACK_NONE;
+	return intern(t->private->frames, skip, n, flags);
 }
 
 #ifdef FR_CAPTURE_COST
@@ -126,7 +132,7 @@ uint32_t fr_capture(struct fr_thread *t, uintptr_t frame, enum fr_repeat kind)
 	fr_count_own(t, repeat_misses, 1);
 	n = unwind_walk_trail(&start, &t->bounds, t->private->frames, max, &flags, &trail);
 	count_flags(flags);
-	id = stack_intern(t->private->frames, n, flags);
+	id = intern(t->private->frames, 0, n, flags);
 	stack_repeat_keep(&query, &trail, id, flags);
 	cost_add(0, cost_cycles() - begin);
 	return id;

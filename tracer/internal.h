@@ -116,6 +116,20 @@ static inline int fr_is_own(uintptr_t address)
 	return address - fr_own.start < fr_own.end - fr_own.start;
 }
 
+/*
+ * Moves the frames of a stack from `from` on that are not our own to its front; returns their number. A hook stands between
+ * libc and the program where libc calls back: malloc() inside the real pthread_create(), a thread's first function.
+ */
+static inline size_t fr_strip_own(uintptr_t *frames, size_t from, size_t n)
+{
+	size_t i, n_kept = 0;
+
+	for (i = from; i < n; i++)
+		if (likely(!fr_is_own(frames[i] - 1)))
+			frames[n_kept++] = frames[i];
+	return n_kept;
+}
+
 static inline int fr_is_lttng(uintptr_t address)
 {
 	if (likely(address - fr_lttng_all.start >= fr_lttng_all.end - fr_lttng_all.start))

@@ -43,13 +43,10 @@ static size_t own_part(const uintptr_t *frames, size_t n)
 
 size_t sampler_strip(uintptr_t *frames, size_t n, int is_busy, int *is_own_out)
 {
-	size_t i = is_busy ? own_part(frames, n) : 0, n_kept = 0;
+	size_t from = is_busy ? own_part(frames, n) : 0;
 
-	*is_own_out = i > 0 || (n > 0 && fr_is_own(frames[0] - 1));
-	for (; i < n; i++)
-		if (!fr_is_own(frames[i] - 1))
-			frames[n_kept++] = frames[i];
-	return n_kept;
+	*is_own_out = from > 0 || (n > 0 && fr_is_own(frames[0] - 1));
+	return fr_strip_own(frames, from, n);
 }
 
 static int is_within(uintptr_t address, uintptr_t start, uintptr_t size)
