@@ -218,6 +218,12 @@ sigprof_handler sigprof_signal(
 			uninstall();
 			fr_blackbox->cpu_refusal = FR_CPU_SIGPROF_TAKEN;
 		}
+		if (!flags) {
+			/* sigset() looks at the mask and changes it, and under the lock all is blocked. */
+			unlock(mask);
+			/* cppcheck-suppress CastIntegerToAddressAtReturn; it is no integer */
+			return real(SIGPROF, handler);
+		}
 		was = real(SIGPROF, handler);
 	}
 	unlock(mask);
