@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define FR_BLACKBOX_MAGIC 0x31584f424b434c42ull /* "BLCKBOX1" */
-#define FR_BLACKBOX_VERSION 2
+#define FR_BLACKBOX_VERSION 3
 
 /* Regions. Fixed sizes: the file is sparse, only what is touched takes memory. */
 #define FR_BB_MAX_THREADS 4096
@@ -25,6 +25,8 @@
 #define FR_BB_MAX_LABELS 2048u	      /* distinct label sets */
 #define FR_BB_MAX_CUSTOM 64u	      /* profiles that the program made itself */
 #define FR_BB_MAX_CUSTOM_LIVE 16384u  /* entries of all of these, power of two */
+#define FR_BB_SAMPLES 131072u	      /* newest CPU samples, power of two */
+#define FR_BB_TRIGGERS 16u	      /* newest triggers, power of two */
 
 enum fr_process_state {
 	FR_PROCESS_STARTING = 0,
@@ -256,6 +258,67 @@ enum fr_cpu_refusal {
 	FR_CPU_NO_HELPER = 3,	  /* the tracer's own thread could not be started */
 };
 
+/*
+ * CPU samples in the order of time, the newest FR_BB_SAMPLES: sample number n (from 0) is at n % FR_BB_SAMPLES, the next
+ * number is fr_blackbox.samples_next. `seq` is n + 1 and stored last, with release; 0 while it is written. A reader
+ * that finds another number has been overtaken.
+ */
+struct fr_cpu_sample {
+	uint64_t seq;
+	uint64_t time_ns;   /* CLOCK_MONOTONIC */
+	uint64_t weight_ns; /* CPU time that it stands for, missed ticks included */
+	uint32_t tid, stack;
+	uint32_t labels_id; /* as fr_slot's */
+	uint32_t pad;
+};
+
+/*
+ * What made the program ask for a snapshot, the newest FR_BB_TRIGGERS, numbered as the samples are: next number
+ * fr_blackbox.triggers_next. The writer also adds 1 to trigger_word and wakes those who wait for it (shared futex).
+ */
+struct fr_trigger {
+	uint64_t seq;
+	uint64_t time_ns;
+	uint64_t value, limit; /* ns; 0 where there is none */
+	uint64_t obj;	       /* the lock; id of the task */
+	uint32_t kind;	       /* enum fr_trigger_kind */
+	uint32_t tid, stack;
+	uint32_t call;	 /* enum fr_call, of CALL; enum fr_lock, of LOCK */
+	char reason[96]; /* type of the region or task, or what the program said */
+};
+
+/* How the process ended by itself; written just before. */
+enum fr_exit_kind {
+	FR_EXIT_UNKNOWN = 0,
+	FR_EXIT_NORMAL = 1, /* exit(), or main() returned */
+	FR_EXIT_DIRECT =
+		2, /* _exit(), _Exit(), quick_exit(): nothing that was registered with exit() ran */
+};
+
+/*
+ * A signal that kills came to a thread whose program has left it to its default. The thread writes this and lets the
+ * signal do what it would have done. Registers in the order of the kernel's gregs (x86-64), x0..x30 sp pc pstate (aarch64).
+ */
+#define FR_CRASH_REGS 34
+#define FR_CRASH_STACK_BYTES 8192
+struct fr_crash {
+	uint32_t state; /* 0 none, 1 being written, 2 complete; stored last, with release */
+	uint32_t signal;
+	int32_t code, error; /* si_code, si_errno */
+	uint32_t tid, stack;
+	uint32_t sender_pid, sender_uid; /* of one that was sent */
+	uint64_t time_ns;
+	uint64_t addr; /* si_addr */
+	uint64_t pc, sp;
+	uint32_t n_regs, n_code, n_stack_bytes;
+	uint32_t is_overflow; /* sp is outside the stack, or in its guard */
+	uint64_t regs[FR_CRASH_REGS];
+	uint64_t code_start; /* address of code[0] */
+	uint8_t code_bytes[64];
+	uint64_t stack_start;
+	uint8_t stack_bytes[FR_CRASH_STACK_BYTES];
+};
+
 /* The stack table (off_stack_index, off_stack_arena): proto/stack.h. */
 
 struct fr_blackbox {
@@ -280,6 +343,12 @@ struct fr_blackbox {
 	uint32_t cpu_refusal;	   /* enum fr_cpu_refusal */
 	uint32_t cpu_hz;	   /* rate of the CPU timers that run now; 0 none */
 	uint64_t stack_arena_used; /* bytes; grows only */
+	uint64_t off_samples, off_triggers, off_crash;
+	uint64_t samples_next, triggers_next; /* numbers taken so far */
+	uint32_t trigger_word;		      /* futex */
+	uint32_t exit_kind;		      /* enum fr_exit_kind */
+	int32_t exit_code;		      /* of exit_kind */
+	uint32_t is_traced_exec; /* EXECED: the new image has the tracer in its environment */
 	struct fr_counters counters;
 	char exe[512];
 	char why[160]; /* when state is OFF: one sentence */

@@ -15,7 +15,14 @@
 
 #define FR_ENV_DIR "FLIGHTREC_DIR"
 #define FR_CONTROL_MAGIC 0x4c544352u /* "RCTL" */
-#define FR_CONTROL_VERSION 2
+#define FR_CONTROL_VERSION 3
+#define FR_CONTROL_MAX_SLOW 8
+
+/* --on-slow NAME=TIME: a region or task of this type (empty: any) that took so long fires a trigger. */
+struct fr_slow_rule {
+	char type[40];
+	uint64_t ns;
+};
 
 struct fr_control {
 	uint32_t magic;
@@ -46,6 +53,16 @@ struct fr_control {
 	uint64_t
 		block_rate_ns; /* 0 off, 1 every wait; else shorter ones with probability wait/rate */
 	uint32_t mutex_fraction; /* 0 off, 1 every wait, n: one in n */
-	uint32_t pad;
+	uint32_t n_slow;	 /* of `slow`; they never change once a program runs */
+
+	/*
+	 * Waits and calls of this length or more also tell what the scheduler did to the thread (flightrec_sched:delay);
+	 * 0: off, where the recorder has records of the kernel.
+	 */
+	uint64_t delay_ns;
+
+	/* Triggers: a lock wait, a call that is no waiting for work (enum fr_call_class), of that length; 0: none. */
+	uint64_t trigger_lock_ns, trigger_call_ns;
+	struct fr_slow_rule slow[FR_CONTROL_MAX_SLOW];
 	uint32_t reserved[8];
 };

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#define FR_SCHEMA_VERSION 1
+#define FR_SCHEMA_VERSION 2
 
 /* Event classes, as in --events; bit positions in fr_control.events. */
 #define FR_EVENTS_LOCK (1u << 0)
@@ -13,7 +13,8 @@
 #define FR_EVENTS_ALLOC (1u << 2)
 #define FR_EVENTS_THREAD (1u << 3)
 #define FR_EVENTS_USER (1u << 4)
-#define FR_EVENTS_ALL 0x1fu
+#define FR_EVENTS_SCHED (1u << 5) /* context switches, delays, who woke whom */
+#define FR_EVENTS_ALL 0x3fu
 
 /*
  * What a thread does. Kept in its slot of the blackbox, in flightrec_state:thread and in the viewer.
@@ -263,6 +264,42 @@ enum fr_call {
 	FR_CALL_TABLE(FR_X)
 #undef FR_X
 		FR_CALL_N,
+};
+
+/*
+ * How scheduling is known, by falling precision: receipt key scheduling.step. X(ID, name).
+ */
+#define FR_SCHED_TABLE(X)                                                             \
+	X(FR_SCHED_NONE, "none")	   /* switched off */                         \
+	X(FR_SCHED_SCHEDSTAT, "schedstat") /* totals, and delays around long waits */ \
+	X(FR_SCHED_SWITCH, "switch")	   /* every switch, by perf_event_open() */   \
+	X(FR_SCHED_BPF, "bpf")		   /* every switch, and every waker */
+
+enum fr_sched_step {
+#define FR_X(id, name) id,
+	FR_SCHED_TABLE(FR_X)
+#undef FR_X
+		FR_SCHED_N,
+};
+
+/* Why a snapshot was written without being asked for: kind of a trigger. X(ID, name). */
+#define FR_TRIGGER_TABLE(X)                                                  \
+	X(FR_TRIGGER_ASKED, "asked")	   /* flightrec_trigger() */         \
+	X(FR_TRIGGER_SIGNAL, "signal")	   /* --on-signal */                 \
+	X(FR_TRIGGER_SLOW, "slow")	   /* --on-slow: a region or task */ \
+	X(FR_TRIGGER_LOCK, "lock")	   /* --on-lock: a wait */           \
+	X(FR_TRIGGER_CALL, "call")	   /* --on-call */                   \
+	X(FR_TRIGGER_THREADS, "threads")   /* --on-threads */                \
+	X(FR_TRIGGER_RSS, "rss")	   /* --on-rss */                    \
+	X(FR_TRIGGER_HEAP, "heap")	   /* --on-heap */                   \
+	X(FR_TRIGGER_DEADLOCK, "deadlock") /* --on-deadlock */               \
+	X(FR_TRIGGER_DEATH, "death")	   /* a traced process ended abnormally */
+
+enum fr_trigger_kind {
+#define FR_X(id, name) id,
+	FR_TRIGGER_TABLE(FR_X)
+#undef FR_X
+		FR_TRIGGER_N,
 };
 
 /* Bits of a stack's `flags` (blackbox record and flightrec_state:stack). */

@@ -48,6 +48,7 @@ static const struct {
 	{ "alloc", FR_EVENTS_ALLOC },
 	{ "thread", FR_EVENTS_THREAD },
 	{ "user", FR_EVENTS_USER },
+	{ "sched", FR_EVENTS_SCHED },
 	{ "all", FR_EVENTS_ALL },
 	{ "none", 0 },
 };
