@@ -12,13 +12,15 @@
 
 #include <glib.h>
 
-/* Set by run_init(); removed by run_fini(). */
-static char run_dir[64];
+#include "temp_dir.h"
+
+/* Set by run_init(). */
+static const char *run_dir;
 
 /* Output of the last command, standard error included. */
 static char *run_output;
 
-G_GNUC_PRINTF(1, 2) static int run(const char *format, ...)
+G_GNUC_PRINTF(1, 2) static inline int run(const char *format, ...)
 {
 	GString *text = g_string_new(NULL);
 	char *command, buffer[4096];
@@ -30,7 +32,7 @@ G_GNUC_PRINTF(1, 2) static int run(const char *format, ...)
 	va_start(args, format);
 	command = g_strdup_vprintf(format, args);
 	va_end(args);
-	g_string_append_printf(text, "cd %s && exec 2>&1; %s", run_dir, command);
+	g_string_append_printf(text, "cd '%s' && exec 2>&1; %s", run_dir, command);
 	pipe = popen(text->str, "re");
 	g_string_truncate(text, 0);
 	while (pipe && (n = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
@@ -76,22 +78,20 @@ static inline unsigned run_count(const char *text, const char *needle)
 	return n;
 }
 
-/* A folder of its own for this run, below `base`. */
+/* A folder of its own for this run, below `base` (NULL: where temporary files go); see temp_dir.h. */
 static inline void run_init_in(const char *base, const char *name)
 {
-	snprintf(run_dir, sizeof(run_dir), "%s/%s-XXXXXX", base, name);
-	if (!mkdtemp(run_dir))
-		abort();
+	run_dir = temp_dir_make(base, name);
 }
 
 static inline void run_init(const char *name)
 {
-	run_init_in("/tmp", name);
+	run_init_in(NULL, name);
 }
 
+/* Forgets the last output. The folder goes at exit. */
 static inline void run_fini(void)
 {
-	run("rm -rf %s", run_dir);
 	g_free(run_output);
 	run_output = NULL;
 }

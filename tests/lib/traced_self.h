@@ -21,10 +21,11 @@
 #include "proto/blackbox.h"
 #include "proto/control.h"
 #include "proto/schema.h"
+#include "temp_dir.h"
 
 static struct fr_control *traced_control;
 static const struct fr_blackbox *traced_blackbox;
-static char traced_dir[64];
+static char traced_dir[sizeof(temp_dir_path)];
 
 static inline void *traced_map(const char *path, int flags, size_t size)
 {
@@ -44,7 +45,7 @@ static inline void *traced_map(const char *path, int flags, size_t size)
 static inline const struct fr_blackbox *traced_find(pid_t pid)
 {
 	const struct fr_blackbox *found = NULL;
-	char path[400];
+	char path[sizeof(traced_dir) + 300];
 	struct dirent *entry;
 	DIR *dir;
 
@@ -76,23 +77,22 @@ static inline const void *traced_at(const struct fr_blackbox *box, uint64_t offs
 	return (const char *)box + offset;
 }
 
-/* The parent: makes the folder, runs this program again in it, removes it. Returns its status. */
+/* The parent: makes the folder, and runs this program again in it. Returns its status. */
 static inline int traced_run(char **argv, const struct fr_control *control)
 {
-	char dir[] = "/tmp/traced_self.XXXXXX", text[400];
-	const char *library = getenv("FLIGHTREC_LIBRARY");
+	const char *library = getenv("FLIGHTREC_LIBRARY"), *dir;
+	char path[sizeof(temp_dir_path) + 20];
 	struct fr_control *page;
 	int status;
 	pid_t pid;
 
-	if (!library || access(library, R_OK) < 0 || !mkdtemp(dir)) {
+	if (!library || access(library, R_OK) < 0) {
 		printf("Bail out! FLIGHTREC_LIBRARY does not name the tracer's library\n");
 		return 1;
 	}
-	snprintf(text, sizeof(text), "%s/blackbox", dir);
-	mkdir(text, 0700);
-	snprintf(text, sizeof(text), "%s/control", dir);
-	page = traced_map(text, O_RDWR | O_CREAT, 4096);
+	dir = temp_dir_make_runtime("traced_self");
+	snprintf(path, sizeof(path), "%s/control", dir);
+	page = traced_map(path, O_RDWR | O_CREAT, 4096);
 	*page = *control;
 	page->magic = FR_CONTROL_MAGIC;
 	page->version = FR_CONTROL_VERSION;
@@ -108,9 +108,6 @@ static inline int traced_run(char **argv, const struct fr_control *control)
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0)
-		return 1;
-	snprintf(text, sizeof(text), "rm -rf %s", dir);
-	if (system(text) != 0)
 		return 1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

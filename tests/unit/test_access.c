@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp_dir.h"
 #include "recorder/options_table.h"
 
-static char *folder; /* of this test's files */
+static const char *folder; /* of this test's files */
 
 static char *path_of(const char *name)
 {
@@ -198,7 +199,7 @@ static void test_peers(void)
 int main(void)
 {
 	g_unsetenv(ACCESS_ENV_TOKEN);
-	folder = g_dir_make_tmp("access-test-XXXXXX", NULL);
+	folder = temp_dir_make(NULL, "test_access");
 	CASE(test_sources, "the token comes from the command line, the environment, the settings");
 	CASE(test_bad_tokens, "what cannot be a token is refused with a sentence");
 	CASE(test_readable_token, "a token file that everybody can read is told");
@@ -206,10 +207,5 @@ int main(void)
 	CASE(test_tls_files, "files that are no certificate are refused");
 	CASE(test_command, "arguments can be kept back");
 	CASE(test_peers, "the program's socket is for its own processes");
-	g_autofree char *command = g_strdup_printf("rm -rf '%s'", folder);
-
-	if (system(command) != 0)
-		printf("# could not remove %s\n", folder);
-	g_free(folder);
 	return CHECK_DONE();
 }

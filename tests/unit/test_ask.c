@@ -71,7 +71,11 @@ static void begin_serving(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	pthread_t thread;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.60s/http.sock", traced_dir);
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/http.sock", traced_dir) >=
+		(int)sizeof(address.sun_path)) {
+		printf("Bail out! too long for the name of a socket: %s\n", traced_dir);
+		exit(1);
+	}
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		listen(listener, 10) < 0 || pthread_create(&thread, NULL, serve, NULL) != 0)
@@ -297,7 +301,7 @@ static void traces_too(void)
 
 static void the_recorder_obeys(void)
 {
-	char path[100], text[20] = "";
+	char path[sizeof(traced_dir) + 40], text[20] = "";
 	FILE *file;
 
 	answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";

@@ -5,20 +5,20 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "temp_dir.h"
 #include "tracer/blackbox.h"
 #include "tracer/internal.h"
 
 uint16_t fr_proc;
 struct fr_blackbox *fr_blackbox;
 
-static char rundir[] = "/tmp/test_blackbox.XXXXXX";
+static const char *rundir;
 
 static void path_of(char *out, size_t size, unsigned proc)
 {
@@ -27,7 +27,7 @@ static void path_of(char *out, size_t size, unsigned proc)
 
 static void opens_and_fills_the_header(void)
 {
-	char why[200] = "", path[100];
+	char why[200] = "", path[300];
 	struct stat st;
 
 	CHECK_INT(blackbox_open(rundir, 0, why, sizeof(why)), 0);
@@ -110,18 +110,12 @@ static void says_which_folder_is_missing(void)
 
 int main(void)
 {
-	char path[100];
-
-	if (!mkdtemp(rundir))
-		return 1;
-	snprintf(path, sizeof(path), "%s/blackbox", rundir);
-	mkdir(path, 0700);
+	rundir = temp_dir_make_runtime("test_blackbox");
 	CASE(opens_and_fills_the_header, "a new file has its header and takes little room");
 	CASE(regions_do_not_overlap, "regions lie one after the other");
 	CASE(commits_what_is_asked, "a region exists after its commit, and only it");
 	CASE(takes_the_next_free_number, "the next process gets the next free number");
 	CASE(refuses_below_the_file_size_limit, "a file size limit is respected and named");
 	CASE(says_which_folder_is_missing, "a missing folder is named");
-	snprintf(path, sizeof(path), "rm -rf %s", rundir);
-	return system(path) != 0 || CHECK_DONE();
+	return CHECK_DONE();
 }

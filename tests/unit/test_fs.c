@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp_dir.h"
 
-static char *root; /* a folder of this test */
+static const char *root; /* a folder of this test */
 
 static char *in_root(const char *name)
 {
@@ -93,12 +94,10 @@ static void test_find_program(void)
 
 int main(void)
 {
-	root = g_dir_make_tmp("flightrec-fs-XXXXXX", NULL);
+	root = temp_dir_make(NULL, "test_fs");
 	CASE(test_write_atomic, "a file is replaced as a whole");
 	CASE(test_remove_tree, "a tree is removed, what its links point to is not");
 	CASE(test_tree_bytes, "sizes of a tree add up");
 	CASE(test_find_program, "programs are found as execvp finds them");
-	fs_remove_tree(root);
-	g_free(root);
 	return CHECK_DONE();
 }

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp_dir.h"
 
 static struct http_server *server;
+static const char *dir; /* of its sockets */
 static volatile int was_gone;
 
 static void on_echo(struct http_request *request, void *user)
@@ -327,7 +329,6 @@ static void test_addresses(void)
 
 static void test_unix_socket(void)
 {
-	g_autofree char *dir = g_dir_make_tmp("flightrec-http-XXXXXX", NULL);
 	g_autofree char *path = g_strdup_printf("%s/s", dir),
 			*address = g_strdup_printf("unix:%s", path);
 	struct sockaddr_un dead = { .sun_family = AF_UNIX };
@@ -350,7 +351,6 @@ static void test_unix_socket(void)
 	CHECK_INT(listen_error(address), -EADDRINUSE);
 	CHECK_INT(access(path, F_OK), 0);
 	unlink(path);
-	rmdir(dir);
 }
 
 #define TOKEN "0123456789abcdef"
@@ -427,7 +427,6 @@ static void test_peers(void)
 		.idle_seconds = 5,
 	};
 	struct http_listen_options listen = { .unix_mode = 0660 };
-	g_autofree char *dir = g_dir_make_tmp("flightrec-http-XXXXXX", NULL);
 	g_autofree char *path = g_strdup_printf("%s/s", dir),
 			*address = g_strdup_printf("unix:%s", path);
 	static const char text[] = "GET /echo HTTP/1.1\r\nHost: any\r\n" END;
@@ -449,7 +448,6 @@ static void test_peers(void)
 		CHECK(g_str_has_prefix(answer, is_peer_welcome ? "HTTP/1.1 200" : "HTTP/1.1 403"));
 	}
 	http_server_free(local, 1000);
-	rmdir(dir);
 }
 
 static void test_remote(void)
@@ -479,6 +477,7 @@ int main(void)
 	char *why = NULL;
 
 	signal(SIGPIPE, SIG_IGN);
+	dir = temp_dir_make(NULL, "test_http");
 	if (http_listen("127.0.0.1:0", NULL, &server, &why) < 0 ||
 		http_server_start(server, &options) < 0) {
 		printf("Bail out! %s\n", why ? why : "cannot start");

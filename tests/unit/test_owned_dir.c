@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "common/fs.h"
+#include "temp_dir.h"
 
-static char *root;
+static const char *root;
 
 static void test_life(void)
 {
@@ -104,13 +104,11 @@ static void test_release(void)
 
 int main(void)
 {
-	root = g_dir_make_tmp("flightrec-owned-XXXXXX", NULL);
+	root = temp_dir_make(NULL, "test_owned_dir");
 	CASE(test_life, "a folder has the mode asked for, and lives as long as its owner");
 	CASE(test_two, "one process may own several");
 	CASE(test_abandoned, "a folder whose owner was killed is removed");
 	CASE(test_others_stay, "folders of other names, and those in the making, stay");
 	CASE(test_release, "a folder that was given away stays");
-	fs_remove_tree(root);
-	g_free(root);
 	return CHECK_DONE();
 }

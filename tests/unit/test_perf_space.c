@@ -16,10 +16,12 @@
 #include "recorder/cpu_perf.h"
 #include "recorder/perf_samples.h"
 #include "recorder/procfs.h"
+#include "temp_dir.h"
 
 #define NO_PID 0x3ffffff0 /* above any pid */
 
 static struct perf_spaces spaces;
+static const char *folder; /* of this test's files */
 
 static void map(pid_t pid, uint64_t time_ns, uint64_t start, uint64_t end, uint64_t offset,
 	const char *path)
@@ -213,16 +215,14 @@ static unsigned ask_rows(const char *path, uint64_t offset, uint64_t size)
 /* Files with bytes changed, and cut files: no read outside (ASan), and an end. */
 static void test_damaged_images(void)
 {
-	g_autofree char *folder = g_strdup("/tmp/flightrec-test-XXXXXX");
-	g_autofree char *path = NULL;
+	g_autofree char *path = g_strdup_printf("%s/image", folder);
 	const char *source = "/proc/self/exe";
 	GByteArray *bytes = read_file(source);
 	const Elf64_Ehdr *header = (const void *)bytes->data;
 	uint64_t offset = 0, size = 0;
 	unsigned n_whole, n_some = 0;
 
-	CHECK(bytes->len > sizeof(*header) && g_mkdtemp(folder) != NULL);
-	path = g_strdup_printf("%s/image", folder);
+	CHECK(bytes->len > sizeof(*header));
 	for (unsigned i = 0; i < header->e_phnum; i++) {
 		const Elf64_Phdr *segment =
 			(const Elf64_Phdr *)(const void *)(bytes->data + header->e_phoff) + i;
@@ -259,15 +259,13 @@ static void test_damaged_images(void)
 	CHECK_INT(ask_rows(path, offset, size), 0); /* a pipe that nobody writes to */
 	unlink(path);
 	CHECK_INT(ask_rows(folder, offset, size), 0);
-	rmdir(folder);
 	g_byte_array_unref(bytes);
 }
 
 /* A library that was deleted after it was mapped: from /proc/PID/map_files or from memory. */
 static void test_deleted_image(void)
 {
-	g_autofree char *folder = g_strdup("/tmp/flightrec-test-XXXXXX");
-	g_autofree char *path = NULL;
+	g_autofree char *path = g_strdup_printf("%s/libcopy.so", folder);
 	GByteArray *bytes;
 	struct perf_space *space;
 	struct perf_mapping *mapping = NULL;
@@ -275,14 +273,11 @@ static void test_deleted_image(void)
 	struct cfi_row row;
 	void *library, *function;
 
-	CHECK(g_mkdtemp(folder) != NULL);
 	bytes = read_file(UNWIND_PLUGIN);
-	path = g_strdup_printf("%s/libcopy.so", folder);
 	g_file_set_contents(path, (const char *)bytes->data, bytes->len, NULL);
 	library = dlopen(path, RTLD_NOW);
 	CHECK(library != NULL);
 	unlink(path);
-	rmdir(folder);
 	function = library ? dlsym(library, "plugin_call") : NULL;
 	perf_spaces_init(&spaces);
 	space = perf_spaces_get(&spaces, getpid(), procfs_now());
@@ -337,6 +332,7 @@ static void test_samples(void)
 
 int main(void)
 {
+	folder = temp_dir_make(NULL, "test_perf_space");
 	CASE(test_mappings, "what is mapped over something takes its place");
 	CASE(test_fork_exec_exit, "fork copies, exec begins anew, used spaces stay");
 	CASE(test_own_process, "a living process is read from /proc, its program first");

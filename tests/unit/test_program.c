@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "common/fs.h"
+#include "temp_dir.h"
 
-static char *root;
+static const char *root;
 
 static char *make(const char *name, const void *data, size_t n, mode_t mode)
 {
@@ -152,7 +152,7 @@ static void test_damaged(void)
 
 int main(void)
 {
-	root = g_dir_make_tmp("flightrec-program-XXXXXX", NULL);
+	root = temp_dir_make(NULL, "test_program");
 	CASE(test_dynamic, "an ordinary program is traced");
 	CASE(test_missing, "what cannot be run gets a shell's exit status and a sentence");
 	CASE(test_script, "scripts are followed to their interpreter");
@@ -160,7 +160,5 @@ int main(void)
 	CASE(test_other_loader, "a program of another C library runs untraced");
 	CASE(test_set_user_id, "a set-user-id program runs untraced");
 	CASE(test_damaged, "a damaged ELF file is left to exec to judge");
-	fs_remove_tree(root);
-	g_free(root);
 	return CHECK_DONE();
 }

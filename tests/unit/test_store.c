@@ -8,11 +8,16 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "common/fs.h"
+#include "temp_dir.h"
 
+/* An empty folder; the caller frees its path. */
 static char *new_dir(void)
 {
-	return g_dir_make_tmp("flightrec-store-XXXXXX", NULL);
+	static unsigned n_made;
+	char *dir = g_strdup_printf("%s/%u", temp_dir_path, n_made++);
+
+	CHECK_INT(mkdir(dir, 0700), 0);
+	return dir;
 }
 
 /* Number of entries, hidden ones too. */
@@ -88,7 +93,6 @@ static void test_publish(void)
 	store_file_discard(&file);
 	CHECK_INT(count(dir), 1);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_older_is_kept(void)
@@ -104,7 +108,6 @@ static void test_older_is_kept(void)
 	CHECK_STR(newest, "three");
 	CHECK_INT(count(dir), 3);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_retention(void)
@@ -124,7 +127,6 @@ static void test_retention(void)
 	CHECK_INT(count(dir), 1 + STORE_KEEP + 1);
 	CHECK_INT(access(foreign, F_OK), 0);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_oldest_go_first(void)
@@ -148,7 +150,6 @@ static void test_oldest_go_first(void)
 	CHECK(exists(dir, names[2]));
 	CHECK(exists(dir, names[3]));
 	CHECK_INT(store_retain(dir, 2), 0);
-	fs_remove_tree(dir);
 }
 
 static void test_named_file(void)
@@ -170,7 +171,6 @@ static void test_named_file(void)
 	g_clear_pointer(&why, g_free);
 	CHECK_INT(store_file_begin_at("--trace", missing, &file, &why), -ENOENT);
 	CHECK(why && strstr(why, "my.out"));
-	fs_remove_tree(dir);
 }
 
 static void test_detach(void)
@@ -191,7 +191,6 @@ static void test_detach(void)
 	CHECK_INT(file.fd, -1);
 	close(fd);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_secured(void)
@@ -220,7 +219,6 @@ static void test_secured(void)
 	store_file_discard(&file);
 	CHECK_INT(count(dir), 1);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_orphans(void)
@@ -240,7 +238,6 @@ static void test_orphans(void)
 	CHECK_INT(access(dead, F_OK), -1);
 	CHECK_INT(access(living, F_OK), 0);
 	store_close(&store);
-	fs_remove_tree(dir);
 }
 
 static void test_unusable_folder(void)
@@ -254,6 +251,7 @@ static void test_unusable_folder(void)
 
 int main(void)
 {
+	temp_dir_make(NULL, "test_store");
 	CASE(test_names, "names of kept traces carry UTC time, and only they are ours");
 	CASE(test_publish, "a trace appears when it is complete");
 	CASE(test_older_is_kept, "an older trace.out gets a name of its own");

@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 
 #include "ctf_fixture.h"
+#include "temp_dir.h"
 #include "viewer/packets.h"
 #include "viewer/source.h"
 #include "viewer/unpack.h"
 
-static char *dir;
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
+static char *dir; /* of the trace of one case */
 
 /* A trace of 1000 calls in two streams of 4 KiB packets. */
 static void make_trace(void)
 {
-	dir = g_dir_make_tmp("test-unpack-XXXXXX", NULL);
+	static unsigned n_made;
+
+	dir = g_strdup_printf("%s/%u", temp_dir_path, n_made++);
+	CHECK_INT(g_mkdir(dir, 0700), 0);
 	struct ctf_fixture *fixture = ctf_fixture_new(dir, 2, 4096);
 	struct event event = { .kind = EVENT_DEF_ENV, .pair = { "command", "x" } };
 
@@ -35,12 +32,6 @@ static void make_trace(void)
 		ctf_fixture_add(fixture, i % 2, &event);
 	}
 	ctf_fixture_close(fixture);
-}
-
-static void remove_trace(void)
-{
-	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	g_free(dir);
 }
 
 struct seen {
@@ -83,7 +74,7 @@ static void streams_merge_in_order(void)
 	g_autofree char *private = g_strdup(unpacked.dir);
 	unpack_fini(&unpacked);
 	CHECK(access(private, F_OK) != 0);
-	remove_trace();
+	g_free(dir);
 }
 
 static void a_cut_stream_keeps_its_whole_packets(void)
@@ -115,7 +106,7 @@ static void a_cut_stream_keeps_its_whole_packets(void)
 	CHECK(g_stat(path, &st) == 0 && (uint64_t)st.st_size == packets.n_bytes);
 	source_report_fini(&report);
 	unpack_fini(&unpacked);
-	remove_trace();
+	g_free(dir);
 }
 
 static void a_file_of_noise_has_no_packet(void)
@@ -128,7 +119,7 @@ static void a_file_of_noise_has_no_packet(void)
 	CHECK_INT(packets_check(path, &packets), 0);
 	CHECK_INT(packets.n_whole, 0);
 	CHECK_INT(packets_check("/nonexistent/file", &packets), -2);
-	remove_trace();
+	g_free(dir);
 }
 
 static void refusals_leave_nothing_behind(void)
@@ -139,6 +130,7 @@ static void refusals_leave_nothing_behind(void)
 	make_trace();
 	g_autofree char *tmp = g_build_filename(dir, "tmp", NULL);
 	g_autofree char *foreign = g_build_filename(dir, "foreign", NULL);
+	g_autofree char *before = g_strdup(g_getenv("TMPDIR"));
 	CHECK_INT(g_mkdir(tmp, 0700), 0);
 	g_setenv("TMPDIR", tmp, TRUE);
 	CHECK(g_file_set_contents(foreign, "hello", -1, NULL));
@@ -146,12 +138,16 @@ static void refusals_leave_nothing_behind(void)
 	CHECK(error && strstr(error->message, foreign));
 	CHECK(unpacked.dir == NULL);
 	CHECK_INT(g_rmdir(tmp), 0); /* empty */
-	g_unsetenv("TMPDIR");
-	remove_trace();
+	if (before)
+		g_setenv("TMPDIR", before, TRUE);
+	else
+		g_unsetenv("TMPDIR");
+	g_free(dir);
 }
 
 int main(void)
 {
+	temp_dir_make(NULL, "test_unpack");
 	CASE(streams_merge_in_order, "streams of a folder merge in order, all fields as written");
 	CASE(a_cut_stream_keeps_its_whole_packets, "a cut stream shows its whole packets");
 	CASE(a_file_of_noise_has_no_packet, "what is no stream has no packets");
