@@ -56,6 +56,16 @@ static int is_region_inside(uint64_t offset, uint64_t n, uint64_t size, uint64_t
 	       !__builtin_add_overflow(offset, bytes, &end) && end <= file_size;
 }
 
+/* What a process says of its samples, triggers and crash. */
+static int are_moments_inside(const struct fr_blackbox *header, uint64_t file_size)
+{
+	return is_region_inside(header->off_samples, FR_BB_SAMPLES, sizeof(struct fr_cpu_sample),
+		       file_size) &&
+	       is_region_inside(header->off_triggers, FR_BB_TRIGGERS, sizeof(struct fr_trigger),
+		       file_size) &&
+	       is_region_inside(header->off_crash, 1, sizeof(struct fr_crash), file_size);
+}
+
 /* The tables of the sampled profiles. */
 static int are_tables_inside(const struct fr_blackbox *header, uint64_t file_size)
 {
@@ -92,7 +102,7 @@ static int header_check(struct fr_blackbox *header, uint64_t file_size)
 		!is_region_inside(header->off_stack_arena, FR_BB_STACK_ARENA, 1, file_size) ||
 		!is_region_inside(
 			header->off_live, FR_BB_MAX_LIVE, sizeof(struct fr_live), file_size) ||
-		!are_tables_inside(header, file_size))
+		!are_tables_inside(header, file_size) || !are_moments_inside(header, file_size))
 		return BLACKBOX_E_DAMAGED;
 	header->exe[sizeof(header->exe) - 1] = '\0';
 	header->why[sizeof(header->why) - 1] = '\0';

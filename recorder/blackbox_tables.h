@@ -30,6 +30,23 @@ GArray *blackbox_customs(const struct blackbox *blackbox);
 /* What is in them now: a GArray of struct fr_custom_entry. */
 GArray *blackbox_custom_entries(const struct blackbox *blackbox);
 
+/*
+ * CPU samples taken at `begin_ns` (CLOCK_MONOTONIC) or later, into a new GArray of struct fr_cpu_sample by ascending time:
+ * whole ones, with stacks and label sets as the process wrote them. Returns how many of that time are missing, at
+ * least: written over before they were read, or never finished.
+ */
+uint64_t blackbox_samples(
+	const struct blackbox *blackbox, uint64_t begin_ns, GArray **samples_out);
+
+/*
+ * Triggers from number `from` on, a GArray of struct fr_trigger by ascending number (seq - 1): their reasons end, their
+ * kinds are known. *next_out (may be NULL): the number to go on from.
+ */
+GArray *blackbox_triggers(const struct blackbox *blackbox, uint64_t from, uint64_t *next_out);
+
+/* The crash that the process wrote down; false: none, or it was killed while it wrote. Counts are within their bounds. */
+bool blackbox_crash(const struct blackbox *blackbox, struct fr_crash *crash_out);
+
 /* fr_blackbox.helper_tid, helper_seq and cpu_refusal as they are now. */
 uint32_t blackbox_helper_tid(const struct blackbox *blackbox);
 uint32_t blackbox_helper_seq(const struct blackbox *blackbox);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file is 43 MiB long and almost all hole. A hole in tmpfs that is touched through a mapping is
+ * The file is 50 MiB long and almost all hole. A hole in tmpfs that is touched through a mapping is
  * allocated, and when tmpfs is full the toucher dies of SIGBUS: so every region is committed with
  * fallocate() in chunks of 64 KiB before it is first used, reading included. The file is reopened for
  * that, since a descriptor kept open would show in the program's table and may be closed by it.
@@ -101,6 +101,11 @@ static uint64_t lay_out(struct fr_blackbox *header)
 {
 	uint64_t at = PAGE_ALIGN(sizeof(*header));
 
+	/* What a crash and a trigger write is in the first chunk, which is always there. */
+	header->off_triggers = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_trigger) * FR_BB_TRIGGERS);
+	header->off_crash = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_crash));
 	header->off_calls = at;
 	at = PAGE_ALIGN(at + sizeof(struct fr_call_total) * FR_BB_MAX_CALLS * FR_BB_CALL_SHARDS);
 	header->off_slots = at;
@@ -121,6 +126,8 @@ static uint64_t lay_out(struct fr_blackbox *header)
 	at = PAGE_ALIGN(at + sizeof(struct fr_custom) * FR_BB_MAX_CUSTOM);
 	header->off_custom_live = at;
 	at = PAGE_ALIGN(at + sizeof(struct fr_custom_entry) * FR_BB_MAX_CUSTOM_LIVE);
+	header->off_samples = at;
+	at = PAGE_ALIGN(at + sizeof(struct fr_cpu_sample) * FR_BB_SAMPLES);
 	header->off_stack_arena = at;
 	return PAGE_ALIGN(at + FR_BB_STACK_ARENA);
 }

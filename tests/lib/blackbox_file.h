@@ -60,6 +60,12 @@ static inline struct blackbox_file blackbox_file_create(const char *path, uint16
 	at += sizeof(struct fr_custom) * FR_BB_MAX_CUSTOM;
 	header.off_custom_live = at;
 	at += sizeof(struct fr_custom_entry) * FR_BB_MAX_CUSTOM_LIVE;
+	header.off_samples = at;
+	at += sizeof(struct fr_cpu_sample) * FR_BB_SAMPLES;
+	header.off_triggers = at;
+	at += sizeof(struct fr_trigger) * FR_BB_TRIGGERS;
+	header.off_crash = at;
+	at += sizeof(struct fr_crash);
 	header.off_stack_arena = at;
 	header.file_size = at + FR_BB_STACK_ARENA;
 	strcpy(header.exe, "/usr/bin/example");
