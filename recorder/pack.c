@@ -87,6 +87,10 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.on_safe = job->on_safe,
 		.is_hurried = job->is_hurried,
 		.user = job->user,
+		.trigger = job->trigger,
+		.death = job->death,
+		.death_signal = job->death_signal,
+		.is_nameless = job->is_nameless,
 		.is_progress = !options->is_quiet,
 		.debuginfod_ns = options->debuginfod_ns,
 	};

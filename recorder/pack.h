@@ -20,7 +20,11 @@ struct pack_job {
 	struct symbol_cache *symbols;
 	void (*on_safe)(void *user); /* see trace_out.h; or NULL */
 	bool (*is_hurried)(void *user);
-	void *user;			       /* of both */
+	void *user;			     /* of both */
+	const struct trace_trigger *trigger; /* these four: see trace_out.h */
+	const char *death;
+	int death_signal;
+	bool is_nameless;
 	const char *notes[PACK_MAX_NOTES + 1]; /* ends with NULL */
 };
 

@@ -83,7 +83,7 @@ static void file_of_kind(const struct recording *rec, enum session_kind kind, ch
 		g_strlcpy(path, rec->target.path, n);
 }
 
-static void wait_until(struct recording *rec, uint64_t deadline_ns)
+void recording_wait_until(struct recording *rec, uint64_t deadline_ns)
 {
 	struct timespec ts = {
 		.tv_sec = (time_t)(deadline_ns / 1000000000u),
@@ -106,7 +106,7 @@ static void await_disconnect(struct recording *rec)
 
 		if (procfs_now() >= (is_leaving ? dropped : noticed))
 			return;
-		wait_until(rec, is_leaving ? dropped : noticed);
+		recording_wait_until(rec, is_leaving ? dropped : noticed);
 	}
 }
 
@@ -225,7 +225,7 @@ static void *worker_main(void *arg)
 		enum session_end reason;
 
 		if (rec->session.state != SESSION_RECORDING) {
-			wait_until(rec, procfs_now() + IDLE_NS);
+			recording_wait_until(rec, procfs_now() + IDLE_NS);
 			daemon_trim_log(rec->set.daemon);
 			continue;
 		}
@@ -246,7 +246,7 @@ static void *worker_main(void *arg)
 			next = MIN(next, rec->session.deadline_ns);
 		/* An end that was asked for meanwhile has signalled already. */
 		if (rec->session.reason == SESSION_END_NONE)
-			wait_until(rec, next);
+			recording_wait_until(rec, next);
 	}
 	pthread_mutex_unlock(&rec->mutex);
 	return NULL;
@@ -274,7 +274,7 @@ int recording_wait(
 
 	pthread_mutex_lock(&rec->mutex);
 	while (!is_finished(rec, id) && procfs_now() < deadline)
-		wait_until(rec, deadline);
+		recording_wait_until(rec, deadline);
 	if (!is_finished(rec, id))
 		rc = RECORDING_E_TIMEOUT;
 	else if (rec->results[id % N_RESULTS].info.id == id)

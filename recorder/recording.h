@@ -15,6 +15,7 @@
 #include "recorder/runtime_dir.h"
 #include "recorder/session.h"
 #include "recorder/store.h"
+#include "recorder/trace_out.h"
 
 struct recording;
 
@@ -107,12 +108,32 @@ int recording_wait(struct recording *recording, uint64_t id, unsigned timeout_ms
 /* The nameless file of a finished SESSION_PPROF, for the caller to close; -1 when there is none. */
 int recording_take_file(struct recording *recording, uint64_t id);
 
+/* What a snapshot is for. All borrowed for the call; zeros: all that is held, to trace.out, without names. */
+struct recording_snapshot_request {
+	const char *name; /* of the file in the output folder, without ".out"; NULL: trace */
+	const struct trace_trigger *trigger; /* that asked for it; NULL: a person did */
+	const char *death;		     /* sentence: which process ended and how; NULL: none */
+	int death_signal;		     /* that killed it; 0 */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC: only what is newer, as far as it is held; 0: all */
+	int *fd_out; /* not NULL: a nameless file at offset 0, for the caller to close, instead of one in the folder */
+	bool has_names; /* functions get names (slow the first time); false: the reader finds them on this machine */
+};
+
 /*
- * Writes what the ring holds: to trace.out, or to a nameless file in *fd_out for the caller to close when fd_out is
- * not NULL. Results as recording_start().
+ * Writes what the ring holds, to a file of a nice name or a nameless one. Pauses nobody; works also during runs and
+ * after the end of the program and the daemon. One at a time: a second call waits for the first, at most
+ * RECORDING_SNAPSHOT_WAIT_MS (then RECORDING_E_SNAPSHOT). Results as recording_start().
  */
-int recording_snapshot(
-	struct recording *recording, int *fd_out, struct recording_info *info_out, char **why_out);
+#define RECORDING_SNAPSHOT_WAIT_MS 30000
+int recording_snapshot(struct recording *recording,
+	const struct recording_snapshot_request *request, struct recording_info *info_out,
+	char **why_out);
+
+/*
+ * A traced process ended without exit(): it may have died within an event and so block a CPU's ring for all others.
+ * From now on the recording watches for that and replaces the ring when it is so. Does not wait.
+ */
+void recording_process_died(struct recording *recording);
 
 void recording_status(struct recording *recording, struct recording_status *status_out);
 

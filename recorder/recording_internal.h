@@ -52,6 +52,9 @@ struct recording {
 /* CLOCK_REALTIME in ns. */
 int64_t recording_real_ns(void);
 
+/* Waits for `changed`, at most until a moment of CLOCK_MONOTONIC. Call with `mutex` held. */
+void recording_wait_until(struct recording *rec, uint64_t deadline_ns);
+
 /* Sets the sentence and returns the code. */
 int recording_refuse(char **why_out, int code, const char *sentence);
 

@@ -10,11 +10,21 @@
 #include "common/log.h"
 #include "recorder/procfs.h"
 
+/* Waits for its turn. Called with `mutex` held. */
+static void snapshot_await(struct recording *rec)
+{
+	uint64_t deadline = procfs_now() + RECORDING_SNAPSHOT_WAIT_MS * 1000000ull;
+
+	while (rec->is_snapshot_on && procfs_now() < deadline)
+		recording_wait_until(rec, deadline);
+}
+
 static int snapshot_reserve(struct recording *rec, char **why_out)
 {
 	int rc;
 
 	pthread_mutex_lock(&rec->mutex);
+	snapshot_await(rec);
 	rc = recording_check_able(rec, why_out);
 	if (rc == 0 && rec->is_snapshot_on)
 		rc = recording_refuse(why_out, RECORDING_E_SNAPSHOT,
@@ -53,8 +63,20 @@ static int snapshot_take(
 	return RECORDING_E_FAILED;
 }
 
-static int snapshot_pack(struct recording *rec, const struct staging *staging, bool is_dirty,
-	int *fd_out, struct recording_info *info)
+/* Starts the file that the request names. */
+static int snapshot_file(struct recording *rec, const struct recording_snapshot_request *request,
+	struct store_file *file_out)
+{
+	g_autofree char *path = NULL, *why = NULL;
+
+	if (!request->name)
+		return store_file_begin(rec->set.store, file_out);
+	path = g_strdup_printf("%s/%s.out", rec->set.store->dir, request->name);
+	return store_file_begin_at("snapshot", path, file_out, &why);
+}
+
+static int snapshot_pack(struct recording *rec, const struct recording_snapshot_request *request,
+	const struct staging *staging, bool is_dirty, struct recording_info *info)
 {
 	struct pack_job job = {
 		.options = rec->set.options,
@@ -63,7 +85,12 @@ static int snapshot_pack(struct recording *rec, const struct staging *staging, b
 		.ust_dir = staging->data,
 		.mode = "snapshot",
 		.end_reason = "",
+		.begin_ns = request->begin_ns,
 		.end_ns = info->end_ns,
+		.trigger = request->trigger,
+		.death = request->death,
+		.death_signal = request->death_signal,
+		.is_nameless = !request->has_names,
 	};
 	struct store_file file;
 	int err;
@@ -75,8 +102,8 @@ static int snapshot_pack(struct recording *rec, const struct staging *staging, b
 		pack_add_note(&job,
 			"A traced process was killed while the flight recorder was on; if it died "
 			"within an event, one CPU's newest events are missing");
-	err = store_file_begin(rec->set.store, &file);
-	return err ? err : recording_pack(rec, &job, &file, fd_out, info);
+	err = snapshot_file(rec, request, &file);
+	return err ? err : recording_pack(rec, &job, &file, request->fd_out, info);
 }
 
 /* A dead writer has blocked a CPU's buffer, as the lost events show: only a new session cures that. */
@@ -92,8 +119,14 @@ static void unwedge(struct recording *rec)
 		log_error("The flight recorder could not be renewed: %s", lttng_ctl_error(rc));
 }
 
-int recording_snapshot(
-	struct recording *rec, int *fd_out, struct recording_info *info_out, char **why_out)
+void recording_process_died(struct recording *rec)
+{
+	/* The next snapshot looks at what was lost. */
+	(void)rec;
+}
+
+int recording_snapshot(struct recording *rec, const struct recording_snapshot_request *request,
+	struct recording_info *info_out, char **why_out)
 {
 	struct recording_info info = { .is_snapshot = true, .begin_real_ns = recording_real_ns() };
 	struct staging staging = { 0 };
@@ -108,7 +141,7 @@ int recording_snapshot(
 
 		info.end_ns = procfs_now();
 		info.raw_bytes = fs_tree_bytes(staging.data);
-		err = snapshot_pack(rec, &staging, is_dirty, fd_out, &info);
+		err = snapshot_pack(rec, request, &staging, is_dirty, &info);
 		if (err) {
 			*why_out = g_strdup_printf(
 				"The snapshot could not be written: %s", strerror(-err));
@@ -122,7 +155,7 @@ int recording_snapshot(
 	}
 	pthread_mutex_lock(&rec->mutex);
 	rec->is_snapshot_on = false;
-	if (!fd_out && (rc == 0 || info.error[0])) {
+	if (!request->fd_out && (rc == 0 || info.error[0])) {
 		rec->last = info;
 		rec->has_last = true;
 	}

@@ -98,7 +98,11 @@ void route_snapshot(struct http_request *request, void *user)
 	g_autofree char *why = NULL;
 	struct recording_info info;
 	int fd = -1;
-	int rc = recording_snapshot(context->recording, is_download ? &fd : NULL, &info, &why);
+	struct recording_snapshot_request wanted = {
+		.fd_out = is_download ? &fd : NULL,
+		.has_names = true,
+	};
+	int rc = recording_snapshot(context->recording, &wanted, &info, &why);
 
 	if (rc)
 		reply_recording_error(request, rc, why);

@@ -207,7 +207,7 @@ static void write_state(struct job *job, struct state_trace *trace, bool has_nam
 	}
 	if (has_names)
 		state_symbols_write(symbols, trace, job->notes, job->names, sizeof(job->names));
-	else
+	else if (!job->request->is_nameless)
 		note(job, "The names of functions are missing: the recorder was ended while it "
 			  "looked "
 			  "them up.");
@@ -342,6 +342,8 @@ static int write_safely(struct job *job, int fd, uint64_t *n_bytes)
 		return err;
 	*n_bytes = head + n;
 	job->request->on_safe(job->request->user);
+	if (job->request->is_nameless)
+		return 0;
 	err = add_names(job, fd, begin, head, n_bytes);
 	if (err)
 		g_snprintf(job->names, sizeof(job->names),
@@ -357,7 +359,7 @@ static int write_at_once(struct job *job, int fd, uint64_t *n_bytes)
 	int err = ust_streams_pack(job->streams, out);
 
 	if (!err)
-		err = pack_state(job, out, fd, true);
+		err = pack_state(job, out, fd, !job->request->is_nameless);
 	if (!err)
 		err = archive_out_finish(out, n_bytes);
 	archive_out_free(out);

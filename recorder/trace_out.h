@@ -15,6 +15,18 @@ struct trace_out_env {
 
 struct symbol_cache;
 
+/* What asked for a snapshot: becomes flightrec_state:trigger. Strings borrowed. */
+struct trace_trigger {
+	uint32_t kind;	    /* enum fr_trigger_kind */
+	const char *reason; /* as fr_trigger's; NULL: nothing to say */
+	uint64_t time_ns;   /* CLOCK_MONOTONIC */
+	uint64_t value, limit;
+	uint64_t obj;
+	uint32_t call;
+	uint32_t tid, stack; /* in `proc`; 0: none */
+	uint16_t proc;	     /* 0: no process in particular */
+};
+
 /* Everything trace_out_write() is told. All pointers borrowed for the call. */
 struct trace_out_request {
 	const char *rundir; /* holds blackbox/; see proto/control.h */
@@ -31,6 +43,10 @@ struct trace_out_request {
 	const struct trace_out_env
 		*env; /* settings.*, command, … in addition to what is found here */
 	size_t n_env;
+	const struct trace_trigger *trigger; /* or NULL */
+	const char *death; /* a sentence: which process ended and how; NULL: none did */
+	int death_signal;  /* that killed it; 0: none */
+	bool is_nameless; /* the names of functions are not looked up: the reader is on this machine */
 	const struct cpu_times *cpu_begin; /* from cpu_times_take() at begin; or NULL */
 	/*
 	 * Called when all that was recorded is in the file, which is a complete trace but for the names of
