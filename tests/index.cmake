@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+if(TARGET view)
+  fr_unit_test(test_pool LIBS view_fixture)
+  fr_unit_test(test_lane LIBS view_fixture)
+endif()
