@@ -23,6 +23,7 @@
 #define TRACE_NAME "trace.out"
 #define TEMPORARY_PREFIX ".trace.out."
 #define MAX_SAME_SECOND 1000u
+#define MAX_SAME_NAME 1000u
 
 static atomic_uint temporary_number;
 
@@ -120,6 +121,21 @@ int store_file_begin_at(
 	return err;
 }
 
+int store_file_begin_named(const struct store *store, const char *name, struct store_file *file_out)
+{
+	g_autofree char *path = g_strdup_printf("%s/%s.out", store->dir, name);
+	int err;
+
+	for (unsigned n = 1; n < MAX_SAME_NAME && access(path, F_OK) == 0; n++) {
+		g_free(path);
+		path = g_strdup_printf("%s/%s-%03u.out", store->dir, name, n);
+	}
+	err = begin(store->dir, path, false, file_out);
+	if (!err)
+		file_out->also = g_strdup_printf("%s/" TRACE_NAME, store->dir);
+	return err;
+}
+
 static void file_free(struct store_file *file)
 {
 	if (file->fd >= 0)
@@ -127,6 +143,7 @@ static void file_free(struct store_file *file)
 	file->fd = -1;
 	g_clear_pointer(&file->temporary, g_free);
 	g_clear_pointer(&file->path, g_free);
+	g_clear_pointer(&file->also, g_free);
 }
 
 void store_file_discard(struct store_file *file)
@@ -195,6 +212,55 @@ static int compare_names(const void *a, const void *b)
 	return order ? order : (nx > ny) - (nx < ny);
 }
 
+/* A file and when it was written. */
+struct aged {
+	char *name; /* owned */
+	struct timespec time;
+};
+
+static int compare_ages(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct aged *)a)->time,
+			      *y = &((const struct aged *)b)->time;
+
+	if (x->tv_sec != y->tv_sec)
+		return x->tv_sec < y->tv_sec ? -1 : 1;
+	return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+}
+
+static void aged_clear(void *data)
+{
+	g_free(((struct aged *)data)->name);
+}
+
+unsigned store_retain_kind(const char *dir_path, bool (*is_one)(const char *name), unsigned keep)
+{
+	g_autoptr(GArray) files = g_array_new(FALSE, FALSE, sizeof(struct aged));
+	DIR *dir = opendir(dir_path);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	if (!dir)
+		return 0;
+	g_array_set_clear_func(files, aged_clear);
+	while ((entry = readdir(dir))) {
+		struct aged file;
+		struct stat st;
+
+		if (!is_one(entry->d_name) ||
+			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISREG(st.st_mode))
+			continue;
+		file = (struct aged){ .name = g_strdup(entry->d_name), .time = st.st_mtim };
+		g_array_append_val(files, file);
+	}
+	g_array_sort(files, compare_ages);
+	for (guint i = 0; i + keep < files->len; i++)
+		n += unlinkat(dirfd(dir), g_array_index(files, struct aged, i).name, 0) == 0;
+	closedir(dir);
+	return n;
+}
+
 unsigned store_retain(const char *dir_path, unsigned keep)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -221,7 +287,8 @@ static void keep_older(const char *path)
 	g_autofree char *dir = g_path_get_dirname(path);
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	/* A second link has its own name already. */
+	if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode) || st.st_nlink > 1)
 		return;
 	for (unsigned n = 0; n < MAX_SAME_SECOND; n++) {
 		g_autofree char *name = store_kept_name(st.st_mtim.tv_sec, n);
@@ -238,11 +305,104 @@ static void keep_older(const char *path)
 	}
 }
 
+static char *new_temporary(const char *path)
+{
+	g_autofree char *dir = g_path_get_dirname(path);
+
+	return g_strdup_printf("%s/" TEMPORARY_PREFIX "%d.%u", dir, (int)getpid(),
+		atomic_fetch_add(&temporary_number, 1));
+}
+
+/*
+ * Lets the file's other name be another link to it (a symbolic one where there are no hard links). What had that name is
+ * kept; but an earlier state of this file is not, and what took the name since then is newer and stays.
+ */
+static int show_also(struct store_file *file)
+{
+	g_autofree char *temporary = NULL, *base = NULL;
+	struct stat st;
+
+	if (file->shown_inode && (lstat(file->also, &st) < 0 || st.st_ino != file->shown_inode))
+		return 0;
+	temporary = new_temporary(file->also);
+	base = g_path_get_basename(file->path);
+	if (link(file->path, temporary) < 0 && symlink(base, temporary) < 0)
+		return -errno;
+	if (!file->shown_inode)
+		keep_older(file->also);
+	if (lstat(temporary, &st) < 0 || rename(temporary, file->also) < 0) {
+		int err = -errno;
+
+		unlink(temporary);
+		return err;
+	}
+	file->shown_inode = st.st_ino;
+	return 0;
+}
+
+/* Moves `from` to the file's name, and to its other one. */
+static int show(struct store_file *file, const char *from)
+{
+	g_autofree char *dir = g_path_get_dirname(file->path);
+	int err = 0;
+
+	if (file->is_rotated)
+		keep_older(file->path);
+	if (rename(from, file->path) < 0)
+		return -errno;
+	if (file->also)
+		err = show_also(file);
+	fs_sync_folder_of(file->path);
+	if (file->is_rotated || file->also)
+		store_retain(dir, STORE_KEEP);
+	return err;
+}
+
+/* A copy of what the file holds so far, under a temporary name. */
+static int copy(const struct store_file *file, char **temporary_out)
+{
+	g_autofree char *temporary = new_temporary(file->path);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	char buffer[64 << 10];
+	ssize_t n;
+	off_t at = 0;
+	int err = fd < 0 ? -errno : 0;
+
+	while (!err && (n = pread(file->fd, buffer, sizeof(buffer), at)) != 0) {
+		err = n < 0 ? -errno : fs_write_all(fd, buffer, (size_t)n);
+		at += n;
+	}
+	if (fd >= 0 && close(fd) < 0 && !err)
+		err = -errno;
+	if (err) {
+		unlink(temporary);
+		return err;
+	}
+	*temporary_out = g_steal_pointer(&temporary);
+	return 0;
+}
+
+/* Gives a copy the names that the file will have. Not synced: who asks for it wants it now. */
+static int show_copy(struct store_file *file)
+{
+	g_autofree char *temporary = NULL;
+	int err = copy(file, &temporary);
+
+	if (!err)
+		err = show(file, temporary);
+	if (err && temporary)
+		unlink(temporary);
+	return err;
+}
+
 int store_file_secure(struct store_file *file)
 {
-	g_autofree char *unnamed = g_strdup_printf("%s.unnamed.%d.%u", file->path, (int)getpid(),
-		atomic_fetch_add(&temporary_number, 1));
+	g_autofree char *unnamed = NULL;
 
+	if (file->also)
+		return show_copy(file);
+	unnamed = g_strdup_printf("%s.unnamed.%d.%u", file->path, (int)getpid(),
+		atomic_fetch_add(&temporary_number, 1));
 	if (fdatasync(file->fd) < 0 || rename(file->temporary, unnamed) < 0)
 		return -errno;
 	g_free(file->temporary);
@@ -253,22 +413,14 @@ int store_file_secure(struct store_file *file)
 
 int store_file_publish(struct store_file *file)
 {
-	g_autofree char *dir = g_path_get_dirname(file->path);
-	int err = 0;
+	int err = fsync(file->fd) < 0 ? -errno : 0;
 
-	if (fsync(file->fd) < 0)
-		err = -errno;
-	if (!err && file->is_rotated)
-		keep_older(file->path);
-	if (!err && rename(file->temporary, file->path) < 0)
-		err = -errno;
+	if (!err)
+		err = show(file, file->temporary);
 	if (err) {
 		store_file_discard(file);
 		return err;
 	}
-	fs_sync_folder_of(file->path);
-	if (file->is_rotated)
-		store_retain(dir, STORE_KEEP);
 	file_free(file);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* trace-TIME.out files kept beside trace.out. */
 #define STORE_KEEP 10
@@ -18,6 +19,8 @@ struct store_file {
 	char *temporary; /* owned */
 	char *path;	 /* owned; its name once published */
 	bool is_rotated; /* an older file of that name is kept as trace-TIME.out */
+	char *also;	 /* owned; another name that it gets, there as trace.out is; NULL: none */
+	ino_t shown_inode; /* the other name leads to an earlier state of this file, this one; 0: it does not */
 };
 
 /*
@@ -31,6 +34,13 @@ void store_close(struct store *store);
 int store_file_begin(const struct store *store, struct store_file *file_out);
 
 /*
+ * Starts the file NAME.out, or NAME-001.out and so on when that exists. It is shown as soon as it is secured, and also as
+ * trace.out, a second link to it. Returns 0 or -errno.
+ */
+int store_file_begin_named(
+	const struct store *store, const char *name, struct store_file *file_out);
+
+/*
  * Starts a file at any path, which `option` named; what is there is replaced when it is published. Returns 0, or -errno
  * and one sentence in *why_out.
  */
@@ -41,8 +51,9 @@ int store_file_begin_at(
 int store_file_publish(struct store_file *file);
 
 /*
- * Syncs what is written so far and renames the unfinished file to PATH.unnamed.PID.N, a name that says what is
- * missing (the names of functions) and that no later recorder removes. Returns 0 or -errno; the file stays
+ * Syncs what is written so far. A file of store_file_begin_named() gets its names then, for a copy of what is there: a
+ * reader never sees how more is added. Any other, unfinished, is renamed to PATH.unnamed.PID.N, a name that
+ * says what is missing (the names of functions) and that no later recorder removes. Returns 0 or -errno; the file stays
  * as usable as before in either case.
  */
 int store_file_secure(struct store_file *file);
@@ -64,3 +75,9 @@ bool store_is_kept_name(const char *name);
 
 /* Removes all but the `keep` newest kept traces, by name. Returns how many were removed. */
 unsigned store_retain(const char *dir, unsigned keep);
+
+/*
+ * Removes all but the `keep` newest, by the time they were written, of the files in `dir` whose names `is_one` says are of a
+ * kind. Returns how many were removed.
+ */
+unsigned store_retain_kind(const char *dir, bool (*is_one)(const char *name), unsigned keep);

@@ -2,6 +2,7 @@
 #include "recorder/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -221,6 +222,99 @@ static void test_secured(void)
 	store_close(&store);
 }
 
+static void publish_named(const struct store *store, const char *name, const char *text)
+{
+	struct store_file file;
+
+	CHECK_INT(store_file_begin_named(store, name, &file), 0);
+	CHECK(write(file.fd, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK_INT(store_file_publish(&file), 0);
+}
+
+static void test_named_for_a_death(void)
+{
+	g_autofree char *dir = new_dir(), *why = NULL, *text = NULL, *early = NULL, *last = NULL;
+	struct store store;
+	struct store_file file;
+
+	CHECK_INT(store_open(dir, &store, &why), 0);
+	CHECK_INT(store_file_begin_named(&store, "trace-a-1-SIGSEGV", &file), 0);
+	CHECK_INT(write(file.fd, "streams", 7), 7);
+	CHECK_INT(store_file_secure(&file), 0);
+	early = content(dir, "trace-a-1-SIGSEGV.out");
+	CHECK_STR(early, "streams");
+	last = content(dir, "trace.out");
+	CHECK_STR(last, "streams");
+	CHECK_INT(write(file.fd, "+names", 6), 6);
+	CHECK_INT(store_file_publish(&file), 0);
+	text = content(dir, "trace-a-1-SIGSEGV.out");
+	CHECK_STR(text, "streams+names");
+	g_free(last);
+	last = content(dir, "trace.out");
+	CHECK_STR(last, "streams+names");
+	/* Nothing but the two names of one file. */
+	CHECK_INT(count(dir), 2);
+	/* The next of the same name; the first needs no third name when trace.out moves on. */
+	publish_named(&store, "trace-a-1-SIGSEGV", "second");
+	CHECK(exists(dir, "trace-a-1-SIGSEGV-001.out"));
+	CHECK_INT(count(dir), 3);
+	publish(&store, "run");
+	CHECK_INT(count(dir), 3);
+	/* But a trace that has only that one name is kept. */
+	publish_named(&store, "trace-b-2-exit1", "third");
+	CHECK_INT(count(dir), 5);
+	store_close(&store);
+}
+
+static void test_newer_stays_last(void)
+{
+	g_autofree char *dir = new_dir(), *why = NULL, *text = NULL, *last = NULL;
+	struct store store;
+	struct store_file file;
+
+	CHECK_INT(store_open(dir, &store, &why), 0);
+	CHECK_INT(store_file_begin_named(&store, "trace-a-1-exit1", &file), 0);
+	CHECK_INT(write(file.fd, "death", 5), 5);
+	CHECK_INT(store_file_secure(&file), 0);
+	/* While names are looked up, a newer trace is written. */
+	publish(&store, "newer");
+	CHECK_INT(write(file.fd, "+names", 6), 6);
+	CHECK_INT(store_file_publish(&file), 0);
+	last = content(dir, "trace.out");
+	CHECK_STR(last, "newer");
+	text = content(dir, "trace-a-1-exit1.out");
+	CHECK_STR(text, "death+names");
+	CHECK_INT(count(dir), 2);
+	store_close(&store);
+}
+
+static bool is_death(const char *name)
+{
+	return g_str_has_prefix(name, "trace-a-");
+}
+
+static void test_retain_kind(void)
+{
+	g_autofree char *dir = new_dir(), *why = NULL;
+	struct store store;
+
+	CHECK_INT(store_open(dir, &store, &why), 0);
+	publish_named(&store, "trace-b-1", "x");
+	for (int i = 9; i >= 0; i--) {
+		g_autofree char *name = g_strdup_printf("trace-a-%d", i);
+		g_autofree char *path = g_strdup_printf("%s/%s.out", dir, name);
+		struct timespec times[2] = { { .tv_sec = 2000 - i }, { .tv_sec = 2000 - i } };
+
+		publish_named(&store, name, "x");
+		CHECK_INT(utimensat(AT_FDCWD, path, times, 0), 0);
+	}
+	CHECK_INT(store_retain_kind(dir, is_death, 3), 7);
+	/* By age, not by name: 0 is the newest. */
+	CHECK(exists(dir, "trace-a-0.out") && exists(dir, "trace-a-2.out"));
+	CHECK(!exists(dir, "trace-a-3.out") && exists(dir, "trace-b-1.out"));
+	store_close(&store);
+}
+
 static void test_orphans(void)
 {
 	g_autofree char *dir = new_dir(), *why = NULL, *dead = NULL, *living = NULL;
@@ -260,6 +354,9 @@ int main(void)
 	CASE(test_named_file, "a named file is replaced, a folder is refused");
 	CASE(test_detach, "a detached file has no name and is read from its start");
 	CASE(test_secured, "what is safe has a name that stays until it is published");
+	CASE(test_named_for_a_death, "a named file is shown early, and as trace.out, too");
+	CASE(test_newer_stays_last, "a newer trace.out is not replaced by an older one");
+	CASE(test_retain_kind, "of one kind, the newest files stay");
 	CASE(test_orphans, "half-written files of dead recorders are removed");
 	CASE(test_unusable_folder, "an unusable folder is named");
 	return CHECK_DONE();
