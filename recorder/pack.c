@@ -91,6 +91,8 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.death = job->death,
 		.death_signal = job->death_signal,
 		.is_nameless = job->is_nameless,
+		.add_members = job->add_members,
+		.members = job->members,
 		.is_progress = !options->is_quiet,
 		.debuginfod_ns = options->debuginfod_ns,
 	};

@@ -25,6 +25,8 @@ struct pack_job {
 	const char *death;
 	int death_signal;
 	bool is_nameless;
+	int (*add_members)(void *members, struct archive_out *out);
+	void *members; /* both: see trace_out.h */
 	const char *notes[PACK_MAX_NOTES + 1]; /* ends with NULL */
 };
 

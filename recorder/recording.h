@@ -117,6 +117,8 @@ struct recording_snapshot_request {
 	uint64_t begin_ns; /* CLOCK_MONOTONIC: only what is newer, as far as it is held; 0: all */
 	int *fd_out; /* not NULL: a nameless file at offset 0, for the caller to close, instead of one in the folder */
 	bool has_names; /* functions get names (slow the first time); false: the reader finds them on this machine */
+	int (*add_members)(void *members, struct archive_out *out); /* see trace_out.h; or NULL */
+	void *members;
 };
 
 /*

@@ -67,12 +67,9 @@ static int snapshot_take(
 static int snapshot_file(struct recording *rec, const struct recording_snapshot_request *request,
 	struct store_file *file_out)
 {
-	g_autofree char *path = NULL, *why = NULL;
-
 	if (!request->name)
 		return store_file_begin(rec->set.store, file_out);
-	path = g_strdup_printf("%s/%s.out", rec->set.store->dir, request->name);
-	return store_file_begin_at("snapshot", path, file_out, &why);
+	return store_file_begin_named(rec->set.store, request->name, file_out);
 }
 
 static int snapshot_pack(struct recording *rec, const struct recording_snapshot_request *request,
@@ -91,6 +88,8 @@ static int snapshot_pack(struct recording *rec, const struct recording_snapshot_
 		.death = request->death,
 		.death_signal = request->death_signal,
 		.is_nameless = !request->has_names,
+		.add_members = request->add_members,
+		.members = request->members,
 	};
 	struct store_file file;
 	int err;

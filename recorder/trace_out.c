@@ -273,8 +273,10 @@ static int pack_state(struct job *job, struct archive_out *out, int target, bool
 static int write_end(struct job *job, int fd, int target, bool has_names, uint64_t *n_bytes_out)
 {
 	struct archive_out *out = archive_out_new(fd, job->mtime);
-	int err = pack_state(job, out, target, has_names);
+	int err = pack_state(job, out, target, has_names && !job->request->is_nameless);
 
+	if (!err && has_names && job->request->add_members)
+		err = job->request->add_members(job->request->members, out);
 	if (!err)
 		err = archive_out_finish(out, n_bytes_out);
 	archive_out_free(out);
@@ -342,7 +344,7 @@ static int write_safely(struct job *job, int fd, uint64_t *n_bytes)
 		return err;
 	*n_bytes = head + n;
 	job->request->on_safe(job->request->user);
-	if (job->request->is_nameless)
+	if (job->request->is_nameless && !job->request->add_members)
 		return 0;
 	err = add_names(job, fd, begin, head, n_bytes);
 	if (err)
@@ -360,6 +362,8 @@ static int write_at_once(struct job *job, int fd, uint64_t *n_bytes)
 
 	if (!err)
 		err = pack_state(job, out, fd, !job->request->is_nameless);
+	if (!err && job->request->add_members)
+		err = job->request->add_members(job->request->members, out);
 	if (!err)
 		err = archive_out_finish(out, n_bytes);
 	archive_out_free(out);

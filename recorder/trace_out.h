@@ -14,6 +14,7 @@ struct trace_out_env {
 };
 
 struct symbol_cache;
+struct archive_out;
 
 /* What asked for a snapshot: becomes flightrec_state:trigger. Strings borrowed. */
 struct trace_trigger {
@@ -47,6 +48,9 @@ struct trace_out_request {
 	const char *death; /* a sentence: which process ended and how; NULL: none did */
 	int death_signal;  /* that killed it; 0: none */
 	bool is_nameless; /* the names of functions are not looked up: the reader is on this machine */
+	/* Adds members of its own at the end, with the names: they may take their time. Returns 0 or -errno; or NULL. */
+	int (*add_members)(void *members, struct archive_out *out);
+	void *members;
 	const struct cpu_times *cpu_begin; /* from cpu_times_take() at begin; or NULL */
 	/*
 	 * Called when all that was recorded is in the file, which is a complete trace but for the names of
