@@ -8,15 +8,22 @@
 #include <unistd.h>
 
 #include "viewer/derive.h"
+#include "viewer/profile_text.h"
+
+#define KEY_TEXT 512
+#define KEY_COMMENT 513
 
 struct arguments {
 	struct cmd_input input;
-	const char *output, *type;
+	const char *output, *type, *comment;
+	int is_text;
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0, "Which profile, see below", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
+	{ "text", KEY_TEXT, NULL, 0, "Write text, as ?debug=1 does, instead of protobuf", 0 },
+	{ "comment", KEY_COMMENT, "TEXT", 0, "Put a comment into the profile", 0 },
 	{ 0 },
 };
 
@@ -30,6 +37,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		arguments->output = arg;
+		return 0;
+	case KEY_TEXT:
+		arguments->is_text = 1;
+		return 0;
+	case KEY_COMMENT:
+		arguments->comment = arg;
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->input;
@@ -73,9 +86,28 @@ static const struct argp argp = {
 	.help_filter = help_filter,
 };
 
-static int write_profile(const struct profile *profile, const char *path)
+/* The text whose shape fits the values. */
+static GByteArray *write_text(const struct profile *profile, const struct derivation *type)
 {
-	g_autoptr(GByteArray) bytes = profile_pack(profile);
+	GString *out = g_string_new(NULL);
+
+	if (type->n_types == 4)
+		/* Scaled already: at rate 1 readers leave numbers as they are. */
+		profile_text_heap(profile, 1, "", out);
+	else if (type->n_types == 2 && g_str_equal(type->types[1].unit, "nanoseconds"))
+		profile_text_contention(profile, FALSE, out);
+	else
+		profile_text_count(profile, type->name, out);
+	gsize n = out->len;
+	return g_byte_array_new_take((guint8 *)g_string_free(out, FALSE), n);
+}
+
+static int write_profile(const struct profile *profile, const struct arguments *arguments,
+	const struct derivation *type)
+{
+	g_autoptr(GByteArray) bytes =
+		arguments->is_text ? write_text(profile, type) : profile_pack(profile);
+	const char *path = arguments->output;
 	FILE *out = path ? fopen(path, "we") : stdout;
 	int status;
 
@@ -104,7 +136,7 @@ int cmd_pprof(int argc, char **argv)
 		fprintf(stderr, "unknown pprof type %s\n", arguments.type);
 		return EXIT_FAILURE;
 	}
-	if (!arguments.output && isatty(STDOUT_FILENO)) {
+	if (!arguments.output && !arguments.is_text && isatty(STDOUT_FILENO)) {
 		fprintf(stderr,
 			"trace-view: a profile is binary; send it to a file (> %s.pb.gz) or name "
 			"one "
@@ -121,8 +153,10 @@ int cmd_pprof(int argc, char **argv)
 		status = cmd_fail(error);
 	} else {
 		struct profile *profile = derive_profile(derive, trace);
+		if (arguments.comment)
+			profile_add_comment(profile, arguments.comment);
 		cmd_print_notes(trace);
-		status = write_profile(profile, arguments.output);
+		status = write_profile(profile, &arguments, type);
 		profile_free(profile);
 	}
 	derive_free(derive);

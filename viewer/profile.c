@@ -39,6 +39,7 @@ struct profile *profile_new(const struct profile_value_type *types, size_t n_typ
 	profile->samples = g_array_new(FALSE, FALSE, sizeof(struct profile_tables_sample));
 	profile->sample_locations = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 	profile->labels = g_array_new(FALSE, FALSE, sizeof(struct profile_tables_label));
+	profile->comments = g_array_new(FALSE, FALSE, sizeof(int64_t));
 	profile->by_sample = g_hash_table_new_full(
 		g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, NULL);
 	profile->by_function = g_hash_table_new_full(
@@ -52,7 +53,8 @@ void profile_free(struct profile *profile)
 	if (!profile)
 		return;
 	GArray *arrays[] = { profile->mappings, profile->functions, profile->lines,
-		profile->locations, profile->samples, profile->sample_locations, profile->labels };
+		profile->locations, profile->samples, profile->sample_locations, profile->labels,
+		profile->comments };
 	for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_free(arrays[i], TRUE);
 	g_hash_table_destroy(profile->by_sample);
@@ -71,6 +73,13 @@ void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration
 void profile_set_default_type(struct profile *profile, const char *type)
 {
 	profile->default_type = add_string(profile, type);
+}
+
+void profile_add_comment(struct profile *profile, const char *text)
+{
+	int64_t id = add_string(profile, text);
+
+	g_array_append_val(profile->comments, id);
 }
 
 uint64_t profile_add_mapping(struct profile *profile, const struct profile_mapping *mapping)
@@ -209,6 +218,9 @@ static struct profile *new_like(const struct profile *old)
 	profile_set_time(profile, old->time_ns, old->duration_ns);
 	if (old->default_type)
 		profile_set_default_type(profile, text_of(old, old->default_type));
+	for (guint i = 0; i < old->comments->len; i++)
+		profile_add_comment(
+			profile, text_of(old, (uint32_t)g_array_index(old->comments, int64_t, i)));
 	for (guint i = 0; i < old->mappings->len; i++) {
 		const struct profile_tables_mapping *from =
 			&g_array_index(old->mappings, struct profile_tables_mapping, i);

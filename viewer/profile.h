@@ -44,6 +44,9 @@ void profile_set_time(struct profile *profile, int64_t time_ns, int64_t duration
 /* What is shown unless the user asks for another type: the last one, without this call. */
 void profile_set_default_type(struct profile *profile, const char *type);
 
+/* A sentence for people: what the profile is of, and what it lacks. `pprof -comments` shows them. */
+void profile_add_comment(struct profile *profile, const char *text);
+
 /* Adds a mapping and returns its id. The first one must be the main program. */
 uint64_t profile_add_mapping(struct profile *profile, const struct profile_mapping *mapping);
 

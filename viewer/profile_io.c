@@ -172,6 +172,8 @@ GByteArray *profile_pack(const struct profile *profile)
 	message.period_type = &period_type;
 	message.period = profile->period;
 	message.default_sample_type = profile->default_type;
+	message.n_comment = profile->comments->len;
+	message.comment = (int64_t *)(void *)profile->comments->data;
 	message.time_nanos = profile->time_ns;
 	message.duration_nanos = profile->duration_ns;
 

@@ -52,6 +52,7 @@ struct profile {
 	int64_t period, time_ns, duration_ns;
 	GArray *mappings, *functions, *lines, *locations;
 	GArray *samples, *sample_locations /* uint64_t */, *labels;
+	GArray *comments; /* int64_t: strings */
 	GHashTable *by_sample;	 /* GBytes key → index in samples */
 	GHashTable *by_function; /* GBytes key → id */
 	GHashTable *by_address;	 /* uint64_t * (owned) → id */

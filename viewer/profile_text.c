@@ -254,6 +254,10 @@ void profile_text_addresses(
 
 void profile_text_map(const struct profile *profile, GString *out)
 {
+	for (guint i = 0; i < profile->comments->len; i++)
+		g_string_append_printf(out, "# %s\n",
+			strings_get(profile->strings,
+				(uint32_t)g_array_index(profile->comments, int64_t, i)));
 	g_string_append(out, "\n--- Memory map: ---\n");
 	for (guint i = 0; i < profile->mappings->len; i++) {
 		const struct profile_tables_mapping *mapping =

@@ -154,6 +154,22 @@ static void broken_utf8_is_made_valid(void)
 	end();
 }
 
+static void comments_survive_a_subtraction(void)
+{
+	const int64_t zero[] = { 0, 0 };
+
+	begin();
+	profile_add_comment(profile, "the last 30 s");
+	profile_add_comment(profile, "of which 12 s are held");
+	profile_add_sample(profile, NULL, 0, zero, NULL, 0);
+	profile = profile_drop_zeros(profile);
+	read_back();
+	CHECK_INT(back->n_comment, 2);
+	CHECK_STR(profile_text(back, back->comment[0]), "the last 30 s");
+	CHECK_STR(profile_text(back, back->comment[1]), "of which 12 s are held");
+	end();
+}
+
 int main(void)
 {
 	CASE(an_empty_one_is_valid, "a profile without samples has its types and string 0");
@@ -162,6 +178,7 @@ int main(void)
 	CASE(a_mapping_says_it_has_names_only_when_all_have,
 		"has_* is set only when it is true of all");
 	CASE(inlined_lines_keep_their_order, "inlined lines are innermost first, names kept apart");
+	CASE(comments_survive_a_subtraction, "comments are kept, in their order");
 	CASE(broken_utf8_is_made_valid, "every string is valid UTF-8");
 	return CHECK_DONE();
 }
