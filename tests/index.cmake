@@ -2,4 +2,5 @@
 if(TARGET view)
   fr_unit_test(test_pool LIBS view_fixture)
   fr_unit_test(test_lane LIBS view_fixture)
+  fr_unit_test(test_index LIBS view_fixture)
 endif()

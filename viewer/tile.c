@@ -33,7 +33,8 @@ unsigned tile_level(uint64_t dur_ns, size_t n)
 /* A bucket while it is filled. */
 struct sum {
 	uint64_t ns[LANE_N_STATES];
-	uint64_t states; /* bit set of those that are not 0 */
+	uint64_t states;  /* bit set of those that are not 0 */
+	uint64_t covered; /* all of ns */
 	uint32_t count;
 };
 
@@ -54,6 +55,11 @@ static void sum_flush(struct sum *sum, unsigned level, struct tile_cell *cell)
 		}
 		sum->ns[state] = 0;
 	}
+	if ((1ull << level) - sum->covered > best_ns) {
+		best_ns = (1ull << level) - sum->covered;
+		best = LANE_STATE_GAP;
+	}
+	sum->covered = 0;
 	/* Rounded up: what is there is to be seen. */
 	share = (best_ns * 255 + (1ull << level) - 1) >> level;
 	cell->state = (uint8_t)best;
@@ -93,6 +99,7 @@ static void sum_rows(const struct series *lane, unsigned level, uint64_t first, 
 				}
 				sum.ns[state] += stop - from;
 				sum.states |= 1ull << state;
+				sum.covered += stop - from;
 				sum.count++;
 				from = stop;
 			} while (from < to);

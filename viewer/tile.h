@@ -11,9 +11,12 @@
 #define TILE_CELLS 256
 #define TILE_MAX_LEVEL 48
 
-/* Of one bucket: the state that takes most of it, its share in 1/255, and the intervals that touch it (saturated). */
+/*
+ * Of one bucket: the state that takes most of it (LANE_STATE_GAP: time in no interval), its share in 1/255, and the
+ * intervals that touch it (saturated). Share 0: no interval touches it.
+ */
 struct tile_cell {
-	uint8_t state, share; /* share 0: nothing here */
+	uint8_t state, share;
 	uint16_t count;
 };
 

@@ -53,6 +53,7 @@ static void fixture_make(unsigned seed, int n_rows)
 static struct tile_cell simple_cell(uint64_t begin, unsigned level, int n_rows)
 {
 	uint64_t end = begin + (1ull << level), ns[LANE_N_STATES] = { 0 }, best_ns = 0;
+	uint64_t covered = 0;
 	struct tile_cell cell = { 0 };
 	uint32_t count = 0;
 	int best = -1, any = -1;
@@ -66,6 +67,7 @@ static struct tile_cell simple_cell(uint64_t begin, unsigned level, int n_rows)
 		if (!is_in)
 			continue;
 		ns[row->state] += MIN(row_end, end) - MAX(row->start_ns, begin);
+		covered += MIN(row_end, end) - MAX(row->start_ns, begin);
 		count++;
 		if (any < 0 || row->state < any)
 			any = row->state;
@@ -77,6 +79,10 @@ static struct tile_cell simple_cell(uint64_t begin, unsigned level, int n_rows)
 			best_ns = ns[i];
 			best = i;
 		}
+	if ((1ull << level) - covered > best_ns) {
+		best_ns = (1ull << level) - covered;
+		best = LANE_STATE_GAP;
+	}
 	cell.state = (uint8_t)(best < 0 ? any : best);
 	cell.share = (uint8_t)CLAMP((best_ns * 255 + (1ull << level) - 1) >> level, 1, 255);
 	cell.count = (uint16_t)MIN(count, UINT16_MAX);

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events come when they end, so something nested arrives before what it is nested in. A lane wants its rows in order
+ * and disjoint: each thread's last intervals are therefore held back, and one that turns out to lie around them is
+ * cut into the pieces between.
+ */
+#include "viewer/index.h"
+
+#include <errno.h>
+
+#include "proto/schema.h"
+
+/* Intervals of a thread held back: as deep as calls nest inside each other. */
+#define N_HELD 16
+
+/* A thread while its events pass. */
+struct track {
+	struct series *lane; /* NULL: not yet */
+	struct lane_row held[N_HELD];
+	uint32_t n_held;
+	GArray *regions;	 /* owned, struct open_region; NULL none */
+	GPtrArray *region_lanes; /* borrowed series, by depth; NULL none */
+};
+
+struct open_region {
+	uint64_t begin_ns, task;
+	uint32_t type, stack;
+};
+
+struct open_task {
+	uint64_t begin_ns, id, parent;
+	uint32_t process, thread, type, stack;
+};
+
+struct index_builder {
+	struct index *index;
+	GPtrArray *tracks; /* owned struct track *, by thread */
+	GHashTable *tasks; /* owned struct open_task, by (process, id) */
+};
+
+static void track_free(void *data)
+{
+	struct track *track = data;
+
+	if (!track)
+		return;
+	if (track->regions)
+		g_array_unref(track->regions);
+	if (track->region_lanes)
+		g_ptr_array_unref(track->region_lanes);
+	g_free(track);
+}
+
+static guint task_hash(gconstpointer data)
+{
+	const struct open_task *task = data;
+
+	return (guint)(task->id * 0x9e3779b97f4a7c15ull >> 32) ^ task->process;
+}
+
+static gboolean task_equal(gconstpointer a, gconstpointer b)
+{
+	const struct open_task *x = a, *y = b;
+
+	return x->id == y->id && x->process == y->process;
+}
+
+struct index_builder *index_builder_new(struct trace *trace, int fd)
+{
+	struct index_builder *builder = g_new0(struct index_builder, 1);
+	struct index *index = g_new0(struct index, 1);
+
+	index->trace = trace;
+	index->pool = pool_new(fd);
+	index->origin_ns = trace->begin_ns;
+	for (int i = 0; i < INDEX_N_TABLES; i++)
+		index->tables[i] = pool_add(index->pool, index_table_key((enum index_table_id)i),
+			index_table_schema((enum index_table_id)i));
+	builder->index = index;
+	builder->tracks = g_ptr_array_new_with_free_func(track_free);
+	builder->tasks = g_hash_table_new_full(task_hash, task_equal, g_free, NULL);
+	return builder;
+}
+
+void index_free(struct index *index)
+{
+	if (!index)
+		return;
+	pool_free(index->pool);
+	g_free(index);
+}
+
+void index_builder_free(struct index_builder *builder)
+{
+	if (!builder)
+		return;
+	index_free(builder->index);
+	g_ptr_array_unref(builder->tracks);
+	g_hash_table_unref(builder->tasks);
+	g_free(builder);
+}
+
+static struct track *track_of(struct index_builder *builder, uint32_t thread)
+{
+	if (thread >= builder->tracks->len)
+		g_ptr_array_set_size(builder->tracks, (gint)thread + 1);
+	if (!builder->tracks->pdata[thread])
+		builder->tracks->pdata[thread] = g_new0(struct track, 1);
+	return builder->tracks->pdata[thread];
+}
+
+static uint64_t relative(const struct index *index, uint64_t time_ns)
+{
+	return time_ns > index->origin_ns ? time_ns - index->origin_ns : 0;
+}
+
+static void emit(struct index *index, struct track *track, struct lane_row row)
+{
+	if (row.dur_ns)
+		index->n_cut += (uint64_t)lane_append(track->lane, row);
+}
+
+/* The oldest interval goes to the lane. */
+static void release_oldest(struct index *index, struct track *track)
+{
+	emit(index, track, track->held[0]);
+	track->n_held--;
+	memmove(track->held, track->held + 1, track->n_held * sizeof(track->held[0]));
+}
+
+static void hold(struct index *index, struct track *track, struct lane_row row)
+{
+	if (track->n_held == N_HELD)
+		release_oldest(index, track);
+	track->held[track->n_held++] = row;
+}
+
+static void track_add(struct index_builder *builder, uint32_t thread, struct lane_row row)
+{
+	struct index *index = builder->index;
+	struct track *track = track_of(builder, thread);
+	struct lane_row inner[N_HELD], piece = row;
+	uint64_t end = row.start_ns + row.dur_ns;
+	uint32_t first = track->n_held, n;
+
+	if (!track->lane)
+		track->lane = pool_add(
+			index->pool, (struct pool_key){ LANE_THREAD, thread, 0 }, lane_schema);
+	while (first > 0 && track->held[first - 1].start_ns >= row.start_ns)
+		first--;
+	n = track->n_held - first;
+	memcpy(inner, &track->held[first], n * sizeof(inner[0]));
+	track->n_held = first;
+	/* One that began before and ends inside: never seen, but lanes are disjoint. */
+	if (first > 0) {
+		const struct lane_row *before = &track->held[first - 1];
+
+		piece.start_ns = MAX(piece.start_ns, before->start_ns + before->dur_ns);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (inner[i].start_ns > piece.start_ns) {
+			piece.dur_ns = inner[i].start_ns - piece.start_ns;
+			hold(index, track, piece);
+		}
+		hold(index, track, inner[i]);
+		piece.start_ns = MAX(piece.start_ns, inner[i].start_ns + inner[i].dur_ns);
+	}
+	if (end > piece.start_ns) {
+		piece.dur_ns = end - piece.start_ns;
+		hold(index, track, piece);
+	}
+}
+
+static uint64_t append_row(struct index *index, enum index_table_id id, const uint64_t *values)
+{
+	uint64_t row = series_n(index->tables[id]);
+
+	series_append(index->tables[id], values);
+	return row;
+}
+
+static uint32_t other_thread(struct trace *trace, const struct trace_event *at, uint32_t tid)
+{
+	return tid ? trace_find_thread(trace, at->process, tid, at->event->time_ns) : INDEX_NONE;
+}
+
+static void on_wait(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	struct index *index = builder->index;
+	const struct event *event = at->event;
+	uint64_t begin = relative(index, at->begin_ns), row;
+	uint32_t stack = trace_stack(trace, at->process, event->stack);
+	uint64_t values[WAIT_N] = {
+		[INDEX_END] = begin + at->dur_ns,
+		[INDEX_DUR] = at->dur_ns,
+		[WAIT_THREAD] = at->thread,
+		[WAIT_KIND] = event->wait.kind,
+		[WAIT_OBJ] = event->wait.obj,
+		[WAIT_STACK] = stack,
+		[WAIT_HOLDER] = other_thread(trace, at, event->wait.holder),
+		[WAIT_HOLDER_STACK] = trace_stack(trace, at->process, event->wait.holder_stack),
+		[WAIT_RET] = (uint32_t)event->wait.ret,
+	};
+
+	row = append_row(index, INDEX_WAIT, values);
+	track_add(builder, at->thread,
+		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
+			(uint8_t)event_lock_state(event->wait.kind) });
+}
+
+static void on_call(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	struct index *index = builder->index;
+	const struct event *event = at->event;
+	uint64_t begin = relative(index, at->begin_ns), row;
+	uint32_t stack = trace_stack(trace, at->process, event->stack);
+	uint64_t values[CALL_N] = {
+		[INDEX_END] = begin + at->dur_ns,
+		[INDEX_DUR] = at->dur_ns,
+		[CALL_THREAD] = at->thread,
+		[CALL_CALL] = event->call.call,
+		[CALL_FD] = (uint32_t)event->call.fd,
+		[CALL_RET] = (uint64_t)event->call.ret,
+		[CALL_STACK] = stack,
+		[CALL_PATH] = event->kind == EVENT_PATH
+				      ? strings_add(trace->strings, event->call.path)
+				      : 0,
+	};
+
+	row = append_row(index, INDEX_SYSCALL, values);
+	track_add(builder, at->thread,
+		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
+			(uint8_t)event_call_state(event->call.call) });
+}
+
+static void on_alloc(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	uint64_t end = relative(builder->index, event->time_ns);
+	uint32_t stack = trace_stack(trace, at->process, event->stack);
+
+	if (event->kind == EVENT_SAMPLE) {
+		uint64_t values[ALLOC_N] = { end, 0, at->thread, event->sample.kind,
+			event->sample.addr, event->sample.size, event->sample.rate, stack };
+
+		append_row(builder->index, INDEX_ALLOC, values);
+	} else {
+		uint64_t values[FREE_N] = { end, event->free.age, at->thread, event->free.addr,
+			event->free.size, stack };
+
+		append_row(builder->index, INDEX_FREE, values);
+	}
+}
+
+static void region_row(struct index_builder *builder, uint32_t thread, uint64_t begin, uint64_t end,
+	struct open_region region, uint32_t depth, int is_open)
+{
+	struct index *index = builder->index;
+	struct track *track = track_of(builder, thread);
+	uint64_t values[REGION_N] = { end, end - begin, thread, region.type, region.task, depth,
+		region.stack, (uint64_t)is_open };
+	uint64_t row = append_row(index, INDEX_REGION, values);
+	struct series *lane;
+
+	if (!track->region_lanes)
+		track->region_lanes = g_ptr_array_new();
+	if (depth >= track->region_lanes->len)
+		g_ptr_array_set_size(track->region_lanes, (gint)depth + 1);
+	lane = track->region_lanes->pdata[depth];
+	if (!lane)
+		lane = track->region_lanes->pdata[depth] = pool_add(
+			index->pool, (struct pool_key){ LANE_REGION, thread, depth }, lane_schema);
+	index->n_cut +=
+		(uint64_t)lane_append(lane, (struct lane_row){ begin, end - begin, region.stack,
+						    (uint32_t)row, (uint8_t)(region.type % 32) });
+}
+
+static void on_region(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	struct track *track = track_of(builder, at->thread);
+	struct open_region region = {
+		.begin_ns = relative(builder->index, event->time_ns),
+		.task = event->region.task,
+		.type = strings_add(trace->strings, event->region.type),
+		.stack = trace_stack(trace, at->process, event->stack),
+	};
+	uint64_t begin = relative(builder->index, at->begin_ns);
+	uint32_t depth;
+
+	if (!track->regions)
+		track->regions = g_array_new(FALSE, FALSE, sizeof(struct open_region));
+	if (event->kind == EVENT_REGION_BEGIN) {
+		g_array_append_val(track->regions, region);
+		return;
+	}
+	/* One that began before the window was never put there. */
+	depth = track->regions->len;
+	if (depth) {
+		const struct open_region *last =
+			&g_array_index(track->regions, struct open_region, depth - 1);
+
+		if (last->type == region.type)
+			region.stack = last->stack;
+		g_array_set_size(track->regions, --depth);
+	}
+	region_row(builder, at->thread, begin, begin + at->dur_ns, region, depth, 0);
+}
+
+static void task_row(struct index *index, const struct open_task *task, uint64_t end,
+	uint32_t end_thread, int is_open)
+{
+	uint64_t values[TASK_N] = { end, end - task->begin_ns, task->thread, task->type, task->id,
+		task->parent, end_thread, task->stack, (uint64_t)is_open };
+
+	append_row(index, INDEX_TASK, values);
+}
+
+static void on_task(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	uint64_t now = relative(builder->index, event->time_ns);
+	struct open_task key = { .id = event->task.task, .process = at->process }, *task;
+
+	if (event->kind == EVENT_TASK_BEGIN) {
+		key.begin_ns = now;
+		key.parent = event->task.parent;
+		key.thread = at->thread;
+		key.type = strings_add(trace->strings, event->task.type);
+		key.stack = trace_stack(trace, at->process, event->stack);
+		g_hash_table_add(builder->tasks, g_memdup2(&key, sizeof(key)));
+		return;
+	}
+	task = g_hash_table_lookup(builder->tasks, &key);
+	if (!task) {
+		/* It began before the window: all that is known is its end. */
+		key.thread = INDEX_NONE;
+		task_row(builder->index, &key, now, at->thread, 0);
+		return;
+	}
+	task_row(builder->index, task, now, at->thread, 0);
+	g_hash_table_remove(builder->tasks, &key);
+}
+
+static void on_user(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	uint64_t now = relative(builder->index, event->time_ns);
+
+	if (event->kind == EVENT_LOG) {
+		uint64_t values[LOG_N] = { now, 0, at->thread, event->log.task,
+			strings_add(trace->strings, event->log.category),
+			strings_add(trace->strings, event->log.message),
+			trace_stack(trace, at->process, event->stack) };
+
+		append_row(builder->index, INDEX_LOG, values);
+	} else {
+		uint64_t values[COUNTER_N] = { now, 0, at->thread,
+			strings_add(trace->strings, event->counter.name),
+			(uint64_t)event->counter.value };
+
+		append_row(builder->index, INDEX_COUNTER, values);
+	}
+}
+
+static void on_thread(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	const char *text = "";
+	uint32_t other = INDEX_NONE;
+	enum index_thread_event what;
+
+	switch (event->kind) {
+	case EVENT_START:
+		what = INDEX_STARTED;
+		text = event->start.name;
+		other = other_thread(trace, at, event->start.creator);
+		break;
+	case EVENT_EXIT:
+		what = INDEX_EXITED;
+		break;
+	case EVENT_NAME:
+		what = INDEX_NAMED;
+		text = event->name.name;
+		break;
+	default:
+		what = INDEX_LABELLED;
+		text = event->label.labels;
+	}
+	uint64_t values[EVENT_N_COLUMNS] = { relative(builder->index, event->time_ns), 0,
+		at->thread, what, strings_add(trace->strings, text), other,
+		trace_stack(trace, at->process, event->stack) };
+	append_row(builder->index, INDEX_THREAD_EVENT, values);
+}
+
+static int on_event(void *self, struct trace *trace, const struct trace_event *at)
+{
+	struct index_builder *builder = self;
+
+	switch (at->event->kind) {
+	case EVENT_WAIT:
+		on_wait(builder, trace, at);
+		break;
+	case EVENT_CALL:
+	case EVENT_PATH:
+		on_call(builder, trace, at);
+		break;
+	case EVENT_SAMPLE:
+	case EVENT_FREE:
+		on_alloc(builder, trace, at);
+		break;
+	case EVENT_REGION_BEGIN:
+	case EVENT_REGION_END:
+		on_region(builder, trace, at);
+		break;
+	case EVENT_TASK_BEGIN:
+	case EVENT_TASK_END:
+		on_task(builder, trace, at);
+		break;
+	case EVENT_LOG:
+	case EVENT_COUNTER:
+		on_user(builder, trace, at);
+		break;
+	case EVENT_START:
+	case EVENT_EXIT:
+	case EVENT_NAME:
+	case EVENT_LABEL:
+		on_thread(builder, trace, at);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+struct trace_pass index_builder_pass(struct index_builder *builder)
+{
+	return (struct trace_pass){ .event = on_event, .self = builder };
+}
+
+/* What a thread waits for at the end of the window has no event: its state trace tells. */
+static void finish_thread(struct index_builder *builder, uint32_t i, uint64_t end)
+{
+	struct index *index = builder->index;
+	struct trace *trace = index->trace;
+	const struct thread *thread = trace_thread(trace, i);
+	const struct process *process = trace_process(trace, thread->process);
+	uint64_t begin = relative(index, thread->since_ns);
+	int is_open = thread->since_ns && !thread->end_ns && !process->end_ns &&
+		      thread->state != FR_STATE_RUNNING && thread->state < FR_STATE_EXITED;
+	struct track *track;
+
+	if (is_open && begin < end)
+		track_add(builder, i,
+			(struct lane_row){ begin, end - begin, thread->stack, INDEX_NONE,
+				(uint8_t)thread->state });
+	if (i >= builder->tracks->len || !(track = builder->tracks->pdata[i]))
+		return;
+	while (track->n_held)
+		release_oldest(index, track);
+	for (uint32_t depth = track->regions ? track->regions->len : 0; depth > 0; depth--) {
+		struct open_region region =
+			g_array_index(track->regions, struct open_region, depth - 1);
+
+		region_row(builder, i, region.begin_ns, MAX(end, region.begin_ns), region,
+			depth - 1, 1);
+	}
+}
+
+static void finish_tasks(struct index_builder *builder, uint64_t end)
+{
+	GHashTableIter iter;
+	void *task;
+
+	g_hash_table_iter_init(&iter, builder->tasks);
+	while (g_hash_table_iter_next(&iter, &task, NULL))
+		task_row(builder->index, task, MAX(end, ((struct open_task *)task)->begin_ns),
+			INDEX_NONE, 1);
+}
+
+static int build_tiles(struct index *index)
+{
+	uint32_t n = pool_n_series(index->pool);
+	int err = pool_seal(index->pool);
+
+	for (uint32_t i = 0; !err && i < n; i++) {
+		struct series *series = pool_series(index->pool, i);
+
+		if (series_key(series).kind < LANE_KIND_END)
+			tile_build(index->pool, series);
+	}
+	return err ? err : pool_seal(index->pool);
+}
+
+struct index *index_builder_finish(struct index_builder *builder, GError **error)
+{
+	struct index *index = builder->index;
+	uint64_t end = relative(index, index->trace->end_ns);
+	int err;
+
+	for (guint i = 0; i < index->trace->threads->len; i++)
+		finish_thread(builder, i, end);
+	finish_tasks(builder, end);
+	builder->index = NULL;
+	index_builder_free(builder);
+	err = build_tiles(index);
+	if (err) {
+		g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(-err),
+			"The index cannot be written: %s; there is too little room for it, see "
+			"--cache",
+			g_strerror(-err));
+		index_free(index);
+		return NULL;
+	}
+	return index;
+}
+
+const struct series *index_lane(
+	const struct index *index, enum lane_kind kind, uint32_t a, uint32_t b)
+{
+	return pool_find(index->pool, (struct pool_key){ kind, a, b });
+}
