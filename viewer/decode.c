@@ -14,6 +14,7 @@
 
 enum op_source {
 	OP_ABSENT,
+	OP_UNKNOWN, /* absent, and then -1 */
 	OP_UNSIGNED,
 	OP_SIGNED,
 	OP_STRING,
@@ -85,9 +86,10 @@ static enum op_source class_source(const bt_field_class *field, enum event_type 
 }
 
 static void class_add_op(struct class *class, const bt_field_class *payload, const char *name,
-	enum event_type type, uint32_t offset)
+	enum event_type type, uint32_t offset, int is_unknown_minus)
 {
-	struct op op = { .source = OP_ABSENT, .type = type, .offset = offset };
+	enum op_source absent = is_unknown_minus ? OP_UNKNOWN : OP_ABSENT;
+	struct op op = { .source = absent, .type = type, .offset = offset };
 	uint64_t n = payload ? bt_field_class_structure_get_member_count(payload) : 0;
 
 	for (uint64_t i = 0; name && i < n && i <= UINT16_MAX; i++) {
@@ -98,6 +100,8 @@ static void class_add_op(struct class *class, const bt_field_class *payload, con
 		op.member = i;
 		op.source = class_source(
 			bt_field_class_structure_member_borrow_field_class_const(member), type);
+		if (op.source == OP_ABSENT)
+			op.source = absent;
 		break;
 	}
 	g_assert(class->n_ops < MAX_OPS);
@@ -112,15 +116,15 @@ static uint32_t decoder_add_class(struct decoder *decoder, const bt_event_class 
 
 	if (class.kind < EVENT_N) {
 		const struct event_info *info = &event_infos[class.kind];
-		class_add_op(&class, payload, "proc", EVENT_U32, offsetof(struct event, proc));
-		class_add_op(&class, payload, "tid", EVENT_U32, offsetof(struct event, tid));
-		class_add_op(&class, payload, "stack", EVENT_U32, offsetof(struct event, stack));
+		class_add_op(&class, payload, "proc", EVENT_U32, offsetof(struct event, proc), 0);
+		class_add_op(&class, payload, "tid", EVENT_U32, offsetof(struct event, tid), 0);
+		class_add_op(&class, payload, "stack", EVENT_U32, offsetof(struct event, stack), 0);
 		for (uint32_t i = 0; i < info->n_fields; i++)
 			class_add_op(&class, payload, info->fields[i].name, info->fields[i].type,
-				info->fields[i].offset);
+				info->fields[i].offset, info->fields[i].is_unknown_minus);
 		if (class.kind == EVENT_CALL)
 			class_add_op(&class, payload, NULL, EVENT_STRING,
-				offsetof(struct event, call.path));
+				offsetof(struct event, call.path), 0);
 	}
 	uint32_t index = decoder->classes->len;
 	g_array_append_val(decoder->classes, class);
@@ -148,9 +152,12 @@ static void decoder_apply(
 	const bt_field *field = NULL;
 	uint64_t value = 0;
 
-	if (op->source != OP_ABSENT)
+	if (op->source > OP_UNKNOWN)
 		field = bt_field_structure_borrow_member_field_by_index_const(payload, op->member);
 	switch (op->source) {
+	case OP_UNKNOWN:
+		value = UINT64_MAX;
+		break;
 	case OP_UNSIGNED:
 		value = bt_field_integer_unsigned_get_value(field);
 		break;
@@ -159,9 +166,8 @@ static void decoder_apply(
 		break;
 	case OP_STRING:
 		/* babeltrace2 2.0 leaves the text of an earlier event in an empty string: its length tells. */
-		*(const char **)to = bt_field_string_get_length(field)
-					     ? bt_field_string_get_value(field)
-					     : "";
+		*(const char **)to =
+			bt_field_string_get_length(field) ? bt_field_string_get_value(field) : "";
 		if (strcmp(*(const char **)to, "-") == 0)
 			*(const char **)to = "";
 		return;

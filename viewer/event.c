@@ -8,7 +8,9 @@
 #include "proto/schema.h"
 
 /* clang-format off */
-#define N(name, member, type, show) { name, offsetof(struct event, member), type, show }
+#define N(name, member, type, show) { name, offsetof(struct event, member), type, show, 0 }
+/* The same, -1 where it is missing. */
+#define M(name, member, type, show) { name, offsetof(struct event, member), type, show, 1 }
 
 static const struct event_field wait_fields[] = {
 	N("kind", wait.kind, EVENT_U32, SHOW_LOCK),
@@ -17,6 +19,7 @@ static const struct event_field wait_fields[] = {
 	N("holder", wait.holder, EVENT_U32, SHOW_NUMBER),
 	N("holder_stack", wait.holder_stack, EVENT_U32, SHOW_STACK),
 	N("ret", wait.ret, EVENT_S32, SHOW_NUMBER),
+	N("wake", wait.wake, EVENT_U64, SHOW_NUMBER),
 };
 static const struct event_field path_fields[] = {
 	N("call", call.call, EVENT_U32, SHOW_CALL),
@@ -82,6 +85,37 @@ static const struct event_field counter_fields[] = {
 static const struct event_field label_fields[] = {
 	N("labels", label.labels, EVENT_STRING, SHOW_NUMBER),
 };
+static const struct event_field woken_fields[] = {
+	N("call", woken.call, EVENT_U32, SHOW_CALL),
+	N("fd", woken.fd, EVENT_S32, SHOW_NUMBER),
+	N("obj", woken.obj, EVENT_U64, SHOW_HEX),
+	N("dur", woken.dur, EVENT_U64, SHOW_NUMBER),
+	N("waker", woken.waker, EVENT_U32, SHOW_NUMBER),
+	N("waker_stack", woken.waker_stack, EVENT_U32, SHOW_STACK),
+	N("wake", woken.wake, EVENT_U64, SHOW_NUMBER),
+};
+static const struct event_field delay_fields[] = {
+	N("dur", delay.dur, EVENT_U64, SHOW_NUMBER),
+	N("interval", delay.interval, EVENT_U64, SHOW_NUMBER),
+	N("delay", delay.delay, EVENT_U64, SHOW_NUMBER),
+	N("cpu", delay.cpu, EVENT_U64, SHOW_NUMBER),
+	N("voluntary", delay.voluntary, EVENT_U32, SHOW_NUMBER),
+	N("involuntary", delay.involuntary, EVENT_U32, SHOW_NUMBER),
+};
+static const struct event_field cpu_fields[] = {
+	N("weight", cpu.weight, EVENT_U64, SHOW_NUMBER),
+	N("labels", cpu.labels, EVENT_STRING, SHOW_NUMBER),
+};
+static const struct event_field switch_fields[] = {
+	N("cpu", kernel_switch.cpu, EVENT_U32, SHOW_NUMBER),
+	N("is_preempted", kernel_switch.is_preempted, EVENT_U32, SHOW_NUMBER),
+};
+static const struct event_field wakeup_fields[] = {
+	N("cpu", wakeup.cpu, EVENT_U32, SHOW_NUMBER),
+	N("waker_pid", wakeup.waker_pid, EVENT_U32, SHOW_NUMBER),
+	N("waker_tid", wakeup.waker_tid, EVENT_U32, SHOW_NUMBER),
+	N("waker_comm", wakeup.waker_comm, EVENT_STRING, SHOW_NUMBER),
+};
 static const struct event_field pair_fields[] = {
 	N("key", pair.key, EVENT_STRING, SHOW_NUMBER),
 	N("value", pair.value, EVENT_STRING, SHOW_NUMBER),
@@ -96,6 +130,10 @@ static const struct event_field def_process_fields[] = {
 	N("state", def_process.state, EVENT_U32, SHOW_NUMBER),
 	N("exe", def_process.exe, EVENT_STRING, SHOW_NUMBER),
 	N("command", def_process.command, EVENT_STRING, SHOW_NUMBER),
+	N("exit_kind", def_process.exit_kind, EVENT_U32, SHOW_NUMBER),
+	N("exit_code", def_process.exit_code, EVENT_S32, SHOW_NUMBER),
+	N("signal", def_process.signal, EVENT_U32, SHOW_NUMBER),
+	N("is_oom", def_process.is_oom, EVENT_U32, SHOW_NUMBER),
 };
 static const struct event_field def_module_fields[] = {
 	N("base", def_module.base, EVENT_U64, SHOW_HEX),
@@ -122,7 +160,11 @@ static const struct event_field def_thread_fields[] = {
 	N("fd", def_thread.fd, EVENT_S32, SHOW_NUMBER),
 	N("holder", def_thread.holder, EVENT_U32, SHOW_NUMBER),
 	N("task", def_thread.task, EVENT_U64, SHOW_NUMBER),
-	N("cpu", def_thread.cpu, EVENT_S64, SHOW_NUMBER),
+	M("cpu", def_thread.cpu, EVENT_S64, SHOW_NUMBER),
+	M("delay", def_thread.delay, EVENT_S64, SHOW_NUMBER),
+	M("slices", def_thread.slices, EVENT_S64, SHOW_NUMBER),
+	M("voluntary", def_thread.voluntary, EVENT_S64, SHOW_NUMBER),
+	M("involuntary", def_thread.involuntary, EVENT_S64, SHOW_NUMBER),
 };
 static const struct event_field def_counter_fields[] = {
 	N("name", def_counter.name, EVENT_STRING, SHOW_NUMBER),
@@ -159,6 +201,27 @@ static const struct event_field def_symbol_fields[] = {
 	N("line", def_symbol.line, EVENT_U32, SHOW_NUMBER),
 	N("func_line", def_symbol.func_line, EVENT_U32, SHOW_NUMBER),
 };
+static const struct event_field def_crash_fields[] = {
+	N("signal", def_crash.signal, EVENT_U32, SHOW_NUMBER),
+	N("code", def_crash.code, EVENT_S32, SHOW_NUMBER),
+	N("addr", def_crash.addr, EVENT_U64, SHOW_HEX),
+	N("pc", def_crash.pc, EVENT_U64, SHOW_HEX),
+	N("sp", def_crash.sp, EVENT_U64, SHOW_HEX),
+	N("sender_pid", def_crash.sender_pid, EVENT_U32, SHOW_NUMBER),
+	N("sender_uid", def_crash.sender_uid, EVENT_U32, SHOW_NUMBER),
+	N("is_overflow", def_crash.is_overflow, EVENT_U32, SHOW_NUMBER),
+	N("registers", def_crash.registers, EVENT_STRING, SHOW_NUMBER),
+	N("code_bytes", def_crash.code_bytes, EVENT_STRING, SHOW_NUMBER),
+	N("stack_bytes", def_crash.stack_bytes, EVENT_STRING, SHOW_NUMBER),
+};
+static const struct event_field def_trigger_fields[] = {
+	N("kind", def_trigger.kind, EVENT_STRING, SHOW_NUMBER),
+	N("reason", def_trigger.reason, EVENT_STRING, SHOW_NUMBER),
+	N("value", def_trigger.value, EVENT_U64, SHOW_NUMBER),
+	N("limit", def_trigger.limit, EVENT_U64, SHOW_NUMBER),
+	N("obj", def_trigger.obj, EVENT_U64, SHOW_HEX),
+	N("call", def_trigger.call, EVENT_U32, SHOW_NUMBER),
+};
 
 #define E(name, fields) { name, fields, G_N_ELEMENTS(fields) }
 
@@ -180,6 +243,14 @@ const struct event_info event_infos[EVENT_N] = {
 	[EVENT_LOG] = E("flightrec_user:log", log_fields),
 	[EVENT_COUNTER] = E("flightrec_user:counter", counter_fields),
 	[EVENT_LABEL] = E("flightrec_user:label", label_fields),
+	[EVENT_WOKEN] = E("flightrec_sched:woken", woken_fields),
+	[EVENT_DELAY] = E("flightrec_sched:delay", delay_fields),
+	[EVENT_CPU] = E("flightrec_cpu:sample", cpu_fields),
+	/* As switch_out, without the last field. */
+	[EVENT_SWITCH_IN] = { "flightrec_kernel:switch_in", switch_fields,
+		G_N_ELEMENTS(switch_fields) - 1 },
+	[EVENT_SWITCH_OUT] = E("flightrec_kernel:switch_out", switch_fields),
+	[EVENT_WAKEUP] = E("flightrec_kernel:wakeup", wakeup_fields),
 	[EVENT_DEF_ENV] = E("flightrec_state:env", pair_fields),
 	[EVENT_DEF_RECEIPT] = E("flightrec_state:receipt", pair_fields),
 	[EVENT_DEF_PROCESS] = E("flightrec_state:process", def_process_fields),
@@ -191,6 +262,8 @@ const struct event_info event_infos[EVENT_N] = {
 	[EVENT_DEF_LIVE] = E("flightrec_state:live", def_live_fields),
 	[EVENT_DEF_STACK] = E("flightrec_state:stack", def_stack_fields),
 	[EVENT_DEF_SYMBOL] = E("flightrec_state:symbol", def_symbol_fields),
+	[EVENT_DEF_CRASH] = E("flightrec_state:crash", def_crash_fields),
+	[EVENT_DEF_TRIGGER] = E("flightrec_state:trigger", def_trigger_fields),
 };
 
 static const char *const lock_names[] = {

@@ -26,6 +26,12 @@ enum event_kind {
 	EVENT_LOG,
 	EVENT_COUNTER,
 	EVENT_LABEL,
+	EVENT_WOKEN,
+	EVENT_DELAY,
+	EVENT_CPU, /* flightrec_cpu:sample */
+	EVENT_SWITCH_IN,
+	EVENT_SWITCH_OUT,
+	EVENT_WAKEUP,
 	/* From here on: definitions, found in the state trace only. */
 	EVENT_DEF_ENV,
 	EVENT_DEF_RECEIPT,
@@ -38,13 +44,22 @@ enum event_kind {
 	EVENT_DEF_LIVE,
 	EVENT_DEF_STACK,
 	EVENT_DEF_SYMBOL,
+	EVENT_DEF_CRASH,
+	EVENT_DEF_TRIGGER,
 	EVENT_N,
 };
 #define EVENT_FIRST_DEF EVENT_DEF_ENV
 
+/* The kernel's records: `proc` 0 is a process that is not traced. */
+static inline int event_is_kernel(enum event_kind kind)
+{
+	return kind >= EVENT_SWITCH_IN && kind <= EVENT_WAKEUP;
+}
+
 /*
  * Names are those of the schema. Strings and frames are borrowed from the reader and valid only
  * while the event is handled; a string is never NULL once its kind has it (an absent field is "").
+ * Numbers that an older trace does not have are 0, or -1 where the schema says that -1 is unknown.
  */
 struct event {
 	uint64_t time_ns; /* CLOCK_MONOTONIC; when it was finished */
@@ -52,7 +67,7 @@ struct event {
 	uint32_t proc, tid, stack;
 	union {
 		struct {
-			uint64_t obj, dur;
+			uint64_t obj, dur, wake;
 			uint32_t kind, holder, holder_stack;
 			int32_t ret;
 		} wait;
@@ -105,11 +120,33 @@ struct event {
 			const char *labels;
 		} label;
 		struct {
+			uint64_t obj, dur, wake;
+			uint32_t call, waker, waker_stack;
+			int32_t fd;
+		} woken;
+		struct {
+			uint64_t dur, interval, delay, cpu;
+			uint32_t voluntary, involuntary;
+		} delay;
+		struct {
+			uint64_t weight;
+			const char *labels;
+		} cpu;
+		struct {
+			uint32_t cpu, is_preempted;
+		} kernel_switch; /* in and out */
+		struct {
+			uint32_t cpu, waker_pid, waker_tid;
+			const char *waker_comm;
+		} wakeup;
+		struct {
 			const char *key, *value;
 		} pair; /* env, receipt */
 		struct {
 			uint64_t start, end;
 			uint32_t pid, ppid, parent_proc, uid, state;
+			uint32_t exit_kind, signal, is_oom;
+			int32_t exit_code;
 			const char *exe, *command;
 		} def_process;
 		struct {
@@ -118,7 +155,7 @@ struct event {
 		} def_module;
 		struct {
 			uint64_t start_routine, start, end, since, obj, task;
-			int64_t cpu;
+			int64_t cpu, delay, slices, voluntary, involuntary;
 			uint32_t creator, creator_stack, state, call, holder;
 			int32_t fd;
 			const char *name, *labels;
@@ -147,6 +184,17 @@ struct event {
 			uint32_t depth, line, func_line;
 			const char *func, *system_name, *file;
 		} def_symbol;
+		struct {
+			uint64_t addr, pc, sp;
+			uint32_t signal, sender_pid, sender_uid, is_overflow;
+			int32_t code;
+			const char *registers, *code_bytes, *stack_bytes;
+		} def_crash;
+		struct {
+			uint64_t value, limit, obj;
+			uint32_t call;
+			const char *kind, *reason;
+		} def_trigger;
 	};
 };
 
@@ -176,6 +224,7 @@ struct event_field {
 	uint32_t offset; /* in struct event */
 	enum event_type type;
 	enum event_show show;
+	uint8_t is_unknown_minus; /* a number that is missing is -1, unknown, rather than 0 */
 };
 
 struct event_info {

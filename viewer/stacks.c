@@ -29,7 +29,10 @@ static int path_is_runtime(const char *path)
 
 void stacks_init(struct stacks *stacks, struct strings *strings)
 {
-	struct stack none = { .id = 0 }, overflow = { .id = 1 };
+	/* By STACK_INDEX_*. */
+	static const char *const pseudo[] = { "[no stack]", "[stack table full]", "[preempted]",
+		"[off CPU, outside of recorded calls]", "[on CPU, not sampled]",
+		"[outside of recorded calls]" };
 
 	*stacks = (struct stacks){ .strings = strings };
 	stacks->modules = g_array_new(FALSE, FALSE, sizeof(struct module));
@@ -38,10 +41,10 @@ void stacks_init(struct stacks *stacks, struct strings *strings)
 	stacks->frames = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	stacks->stacks = g_array_new(FALSE, FALSE, sizeof(struct stack));
 	stacks->symbols = g_array_new(FALSE, FALSE, sizeof(struct symbol));
-	none.site = strings_add(strings, "[no stack]");
-	overflow.site = strings_add(strings, "[stack table full]");
-	g_array_append_val(stacks->stacks, none);
-	g_array_append_val(stacks->stacks, overflow);
+	for (uint32_t i = 0; i < G_N_ELEMENTS(pseudo); i++) {
+		struct stack stack = { .id = i, .site = strings_add(strings, pseudo[i]) };
+		g_array_append_val(stacks->stacks, stack);
+	}
 }
 
 void stacks_fini(struct stacks *stacks)

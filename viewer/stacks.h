@@ -46,6 +46,11 @@ struct stack {
 /* Indices that stand for no stack, in every process. */
 #define STACK_INDEX_NONE 0     /* none was taken */
 #define STACK_INDEX_OVERFLOW 1 /* the tracer's table was full */
+/* Of the viewer's own making: time that no event has a stack for. */
+#define STACK_INDEX_PREEMPTED 2	  /* lost the CPU outside of any call */
+#define STACK_INDEX_OFF_CPU 3	  /* waited outside of any call that was recorded */
+#define STACK_INDEX_ON_CPU 4	  /* ran, and was not sampled */
+#define STACK_INDEX_NOT_IN_CALL 5 /* ran, or was ready to, or waited where nothing was recorded */
 
 struct stacks {
 	struct strings *strings; /* borrowed */

@@ -26,6 +26,8 @@ struct trace *trace_new(void)
 	trace->counters = g_array_new(FALSE, FALSE, sizeof(struct counter));
 	trace->env = g_array_new(FALSE, FALSE, sizeof(struct pair));
 	trace->receipt = g_array_new(FALSE, FALSE, sizeof(struct pair));
+	trace->crashes = g_array_new(FALSE, FALSE, sizeof(struct crash));
+	trace->triggers = g_array_new(FALSE, FALSE, sizeof(struct trigger));
 	trace->notes = g_ptr_array_new_with_free_func(g_free);
 	source_report_init(&trace->report);
 	return trace;
@@ -36,7 +38,7 @@ void trace_free(struct trace *trace)
 	if (!trace)
 		return;
 	GArray *arrays[] = { trace->processes, trace->threads, trace->totals, trace->lives,
-		trace->counters, trace->env, trace->receipt };
+		trace->counters, trace->env, trace->receipt, trace->crashes, trace->triggers };
 	for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
 		g_array_free(arrays[i], TRUE);
 	idmap_fini(&trace->by_proc);
@@ -50,7 +52,7 @@ void trace_free(struct trace *trace)
 	g_free(trace);
 }
 
-static uint32_t find_process(struct trace *trace, uint32_t proc)
+uint32_t trace_find_process(struct trace *trace, uint32_t proc)
 {
 	uint32_t index = idmap_get(&trace->by_proc, proc, 0);
 
@@ -63,8 +65,7 @@ static uint32_t find_process(struct trace *trace, uint32_t proc)
 	return index;
 }
 
-/* Puts a thread into the chain of its tid, in order of start. */
-static uint32_t add_thread(struct trace *trace, struct thread thread)
+uint32_t trace_add_thread(struct trace *trace, struct thread thread)
 {
 	uint32_t proc = trace_process(trace, thread.process)->proc;
 	uint32_t index = trace->threads->len;
@@ -102,128 +103,6 @@ uint32_t trace_find_thread(
 			trace_thread(trace, next)->start_ns > time_ns + START_SLACK_NS)
 			return index;
 		index = next;
-	}
-}
-
-static void define_process(struct trace *trace, const struct event *event)
-{
-	struct process *process = trace_process(trace, find_process(trace, event->proc));
-
-	process->is_defined = 1;
-	process->pid = event->def_process.pid;
-	process->ppid = event->def_process.ppid;
-	process->parent_proc = event->def_process.parent_proc;
-	process->uid = event->def_process.uid;
-	process->start_ns = event->def_process.start;
-	process->end_ns = event->def_process.end;
-	process->state = event->def_process.state;
-	process->exe = strings_add(trace->strings, event->def_process.exe);
-	process->command = strings_add(trace->strings, event->def_process.command);
-}
-
-static void define_thread(struct trace *trace, const struct event *event)
-{
-	struct thread thread = {
-		.start_ns = event->def_thread.start,
-		.end_ns = event->def_thread.end,
-		.start_routine = event->def_thread.start_routine,
-		.since_ns = event->def_thread.since,
-		.obj = event->def_thread.obj,
-		.task = event->def_thread.task,
-		.cpu_ns = event->def_thread.cpu,
-		.process = find_process(trace, event->proc),
-		.tid = event->tid,
-		.creator = event->def_thread.creator,
-		.name = strings_add(trace->strings, event->def_thread.name),
-		.labels = strings_add(trace->strings, event->def_thread.labels),
-		.state = event->def_thread.state,
-		.call = event->def_thread.call,
-		.holder = event->def_thread.holder,
-		.fd = event->def_thread.fd,
-		/* Ids until trace_defined(), when the stacks are all known. */
-		.stack = event->stack,
-		.creator_stack = event->def_thread.creator_stack,
-		.is_defined = 1,
-	};
-
-	add_thread(trace, thread);
-}
-
-static void add_pair(struct trace *trace, GArray *pairs, const struct event *event)
-{
-	struct pair pair = {
-		strings_add(trace->strings, event->pair.key),
-		strings_add(trace->strings, event->pair.value),
-	};
-
-	g_array_append_val(pairs, pair);
-}
-
-static void define_call_total(struct trace *trace, const struct event *event)
-{
-	struct call_total total = {
-		.n = event->def_call_total.n,
-		.n_short = event->def_call_total.n_short,
-		.dur_ns = event->def_call_total.dur,
-		.short_ns = event->def_call_total.short_ns,
-		.bytes = event->def_call_total.bytes,
-		.process = find_process(trace, event->proc),
-		.call = event->def_call_total.call,
-	};
-
-	g_array_append_val(trace->totals, total);
-}
-
-void trace_define(struct trace *trace, const struct event *event)
-{
-	switch (event->kind) {
-	case EVENT_DEF_ENV:
-		add_pair(trace, trace->env, event);
-		break;
-	case EVENT_DEF_RECEIPT:
-		add_pair(trace, trace->receipt, event);
-		break;
-	case EVENT_DEF_PROCESS:
-		define_process(trace, event);
-		break;
-	case EVENT_DEF_MODULE:
-		stacks_add_module(&trace->stacks, event);
-		break;
-	case EVENT_DEF_THREAD:
-		define_thread(trace, event);
-		break;
-	case EVENT_DEF_CALL_TOTAL:
-		define_call_total(trace, event);
-		break;
-	case EVENT_DEF_COUNTER: {
-		struct counter counter = { event->def_counter.value,
-			find_process(trace, event->proc),
-			strings_add(trace->strings, event->def_counter.name) };
-		g_array_append_val(trace->counters, counter);
-		if (g_str_equal(event->def_counter.name, "live_overflow"))
-			trace_process(trace, counter.process)->n_live_overflow =
-				(uint32_t)MIN(counter.value, UINT32_MAX);
-		break;
-	}
-	case EVENT_DEF_FD:
-		idmap_set(&trace->fds, event->proc, (uint32_t)event->def_fd.fd,
-			strings_add(trace->strings, event->def_fd.target));
-		break;
-	case EVENT_DEF_LIVE: {
-		struct live live = { event->def_live.addr, event->def_live.size,
-			event->def_live.time, find_process(trace, event->proc), event->stack,
-			event->tid };
-		g_array_append_val(trace->lives, live);
-		break;
-	}
-	case EVENT_DEF_STACK:
-		stacks_add_stack(&trace->stacks, event);
-		break;
-	case EVENT_DEF_SYMBOL:
-		stacks_add_symbol(&trace->stacks, event);
-		break;
-	default:
-		break;
 	}
 }
 
@@ -266,10 +145,32 @@ void trace_defined(struct trace *trace)
 		struct live *live = &g_array_index(trace->lives, struct live, i);
 		live->stack = trace_stack(trace, live->process, live->stack);
 	}
+	for (guint i = 0; i < trace->crashes->len; i++) {
+		struct crash *crash = &g_array_index(trace->crashes, struct crash, i);
+		crash->stack = trace_stack(trace, crash->process, crash->stack);
+	}
+	for (guint i = 0; i < trace->triggers->len; i++) {
+		struct trigger *trigger = &g_array_index(trace->triggers, struct trigger, i);
+		trigger->stack = trace_stack(trace, trigger->process, trigger->stack);
+	}
 	trace->begin_ns = receipt_number(trace, "window.begin_ns");
 	trace->end_ns = receipt_number(trace, "window.end_ns");
 	if (trace->end_ns < trace->begin_ns)
 		trace->end_ns = 0;
+}
+
+void trace_narrow(struct trace *trace, uint64_t begin_ns, uint64_t end_ns)
+{
+	trace->begin_ns = MAX(begin_ns, trace->begin_ns);
+	trace->end_ns = trace->end_ns ? MIN(end_ns, trace->end_ns) : end_ns;
+	trace->end_ns = MAX(trace->end_ns, trace->begin_ns);
+	trace->is_narrowed = 1;
+	for (guint i = 0; i < trace->threads->len; i++) {
+		struct thread *thread = trace_thread(trace, i);
+		thread->cpu_ns = thread->delay_ns = -1;
+		thread->n_slices = thread->n_voluntary = thread->n_involuntary = -1;
+	}
+	g_array_set_size(trace->totals, 0);
 }
 
 /* Brings the tables up to date with an event that itself defines something. */
@@ -319,10 +220,13 @@ static uint32_t event_thread(struct trace *trace, const struct event *event, uin
 		if (thread->is_defined || !thread->is_exited || event->kind != EVENT_START)
 			return index;
 	}
-	struct thread thread = { .process = process, .tid = event->tid, .cpu_ns = -1, .fd = -1 };
+	struct thread thread = { .process = process, .tid = event->tid, .fd = -1 };
+
+	thread.cpu_ns = thread.delay_ns = -1;
+	thread.n_slices = thread.n_voluntary = thread.n_involuntary = -1;
 	if (event->kind == EVENT_START)
 		thread.start_ns = event->time_ns;
-	return add_thread(trace, thread);
+	return trace_add_thread(trace, thread);
 }
 
 static uint64_t event_dur(const struct event *event)
@@ -335,6 +239,10 @@ static uint64_t event_dur(const struct event *event)
 		return event->call.dur;
 	case EVENT_REGION_END:
 		return event->region.dur;
+	case EVENT_WOKEN:
+		return event->woken.dur;
+	case EVENT_DELAY:
+		return event->delay.interval;
 	default:
 		return 0;
 	}
@@ -349,7 +257,11 @@ int trace_feed(struct trace *trace, const struct event *event, const struct trac
 
 	if (event->kind >= EVENT_FIRST_DEF)
 		return 0;
-	at.process = find_process(trace, event->proc);
+	if (event->proc == 0 && event_is_kernel(event->kind)) {
+		trace->n_untraced++;
+		return 0;
+	}
+	at.process = trace_find_process(trace, event->proc);
 	at.thread = event_thread(trace, event, at.process);
 	learn(trace, event, at.process, trace_thread(trace, at.thread));
 	if (!trace->first_ns)
@@ -453,7 +365,7 @@ gboolean trace_run(
 	take_notes(trace, trace->report.notes);
 	for (size_t i = 0; i < n_passes; i++)
 		is_clipped |= !passes[i].is_unclipped;
-	if (trace->n_outside && is_clipped)
+	if (trace->n_outside && is_clipped && !trace->is_narrowed)
 		g_ptr_array_add(
 			trace->notes, g_strdup_printf("%" G_GUINT64_FORMAT
 						      " events outside the window are left out",

@@ -24,6 +24,10 @@ struct process {
 	uint32_t proc, pid, ppid, parent_proc, uid;
 	uint32_t state; /* enum fr_process_state */
 	uint32_t exe, command;
+	uint32_t exit_kind;	  /* enum fr_exit_kind */
+	int32_t exit_code;	  /* of exit_kind */
+	uint32_t signal;	  /* that killed it; 0: none, or unknown */
+	int is_oom;		  /* killed because memory was short */
 	uint32_t n_live_overflow; /* sampled objects whose free is not followed */
 	int is_defined;		  /* 0: events name it, the state trace does not; pid 0 */
 };
@@ -32,9 +36,12 @@ struct thread {
 	uint64_t start_ns, end_ns; /* end 0: alive at the end of the window */
 	uint64_t start_routine;
 	uint64_t since_ns, obj, task; /* of `state`, at the end of the window */
-	int64_t cpu_ns;		      /* within the window; -1 unknown */
-	uint32_t process;	      /* index */
-	uint32_t tid, creator;	      /* kernel ids; creator 0: none */
+	/* By the kernel, within the whole window; -1 unknown. */
+	int64_t cpu_ns, delay_ns;	    /* delay: ready to run, but not running */
+	int64_t n_slices;		    /* times it was put on a CPU */
+	int64_t n_voluntary, n_involuntary; /* switches */
+	uint32_t process;		    /* index */
+	uint32_t tid, creator;		    /* kernel ids; creator 0: none */
 	uint32_t name, labels;
 	uint32_t state, call, holder;  /* at the end of the window */
 	uint32_t stack, creator_stack; /* indices */
@@ -63,6 +70,24 @@ struct pair {
 	uint32_t key, value;
 };
 
+/* A thread at the moment of the signal that killed its process. */
+struct crash {
+	uint64_t time_ns, addr, pc, sp;
+	uint32_t process, stack; /* indices */
+	uint32_t tid, signal, sender_pid, sender_uid;
+	int32_t code;	 /* si_code */
+	int is_overflow; /* of the stack */
+	uint32_t registers, code_bytes, stack_bytes;
+};
+
+/* Why the trace was written without being asked for, or what would have been a reason. */
+struct trigger {
+	uint64_t time_ns, value, limit, obj;
+	uint32_t process, stack; /* indices */
+	uint32_t tid, call;
+	uint32_t kind, reason;
+};
+
 struct trace {
 	struct strings *strings; /* owned */
 	struct stacks stacks;
@@ -72,12 +97,16 @@ struct trace {
 	GArray *lives;		      /* struct live */
 	GArray *counters;	      /* struct counter */
 	GArray *env, *receipt;	      /* struct pair, in the order of the trace */
+	GArray *crashes;	      /* struct crash */
+	GArray *triggers;	      /* struct trigger */
 	struct idmap by_proc;	      /* (proc, 0) → process */
 	struct idmap by_tid;	      /* (proc, tid) → its first thread */
 	struct idmap fds;	      /* (proc, fd) → string: target at the end of the window */
 	uint64_t begin_ns, end_ns;    /* window; 0 while unknown */
 	uint64_t first_ns, last_ns;   /* times of the first and last event; 0 before trace_run() */
 	uint64_t n_events, n_outside; /* handed out; outside the window and left out */
+	int is_narrowed;	      /* by trace_narrow() */
+	uint64_t n_untraced;	      /* the kernel's records of processes that are not traced */
 	struct unpacked files;
 	struct source_report report;
 	GPtrArray *notes; /* owned char *: what the reader has to say, one sentence each */
@@ -120,6 +149,16 @@ gboolean trace_run(
 /* Value of `key` in the environment or receipt, or NULL. Borrowed from the trace. */
 const char *trace_env(const struct trace *trace, const char *key);
 const char *trace_receipt(const struct trace *trace, const char *key);
+
+/* Index of process `proc`, and of a thread; made where the trace has none. For what fills a trace. */
+uint32_t trace_find_process(struct trace *trace, uint32_t proc);
+uint32_t trace_add_thread(struct trace *trace, struct thread thread);
+
+/*
+ * Narrows the window to what is seen of it from begin_ns to end_ns. What the trace says of the whole window (CPU times, totals of
+ * calls) is forgotten. Between opening and running.
+ */
+void trace_narrow(struct trace *trace, uint64_t begin_ns, uint64_t end_ns);
 
 /* Thread `tid` of process `process` (an index) at time_ns; THREAD_NONE when the trace has none. */
 uint32_t trace_find_thread(

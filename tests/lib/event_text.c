@@ -123,6 +123,8 @@ int event_text_parse(const char *line, struct event_text *out)
 	for (uint32_t i = 0; i < info->n_fields; i++)
 		if (info->fields[i].type == EVENT_STRING)
 			*(const char **)((char *)&out->event + info->fields[i].offset) = "";
+		else if (info->fields[i].is_unknown_minus) /* all of them are s64 */
+			*(int64_t *)((char *)&out->event + info->fields[i].offset) = -1;
 	if (out->event.kind == EVENT_CALL)
 		out->event.call.path = "";
 	for (int i = 3; i < n; i++) {
