@@ -4,6 +4,7 @@
 set -eu
 folder=$(mktemp -d "${TMPDIR:-/tmp}/flightrec-e2e-XXXXXX")
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 143' TERM
 began=$(date +%s)
 if ! TMPDIR=$folder timeout 120 "$SOURCE_DIR/scripts/demo" --no-build </dev/null >"$folder/log" 2>&1; then
 	cat "$folder/log"

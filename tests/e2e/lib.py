@@ -56,6 +56,8 @@ class Folder:
     """
 
     def __init__(self):
+        # So that a test that is told to end removes it, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         self.path = Path(tempfile.mkdtemp(prefix="flightrec-e2e-"))
         self.path.chmod(0o755)
         for part in ("bin", "lib", "programs", "examples"):
@@ -69,8 +71,15 @@ class Folder:
         return self
 
     def __exit__(self, *exception):
-        if exception[0] is None or not os.environ.get("FLIGHTREC_KEEP"):
-            shutil.rmtree(self.path, ignore_errors=True)
+        if exception[0] is not None and os.environ.get("FLIGHTREC_KEEP"):
+            return
+        # A process that was just killed may be writing its last file. What cannot be removed fails the test.
+        if not wait_for(self._is_removed, 10):
+            shutil.rmtree(self.path)
+
+    def _is_removed(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+        return not self.path.exists()
 
     def new(self, uid=None):
         """A fresh folder inside, owned by `uid`."""
