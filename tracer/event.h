@@ -21,8 +21,22 @@ struct fr_event_wait {
 	struct fr_event common;
 	uint8_t kind;
 	int32_t ret;
-	uint64_t obj, dur;
+	uint64_t obj, dur, wake;
 	uint32_t holder, holder_stack;
+};
+
+struct fr_event_woken {
+	struct fr_event common;
+	uint16_t call;
+	int32_t fd;
+	uint64_t obj, dur, wake;
+	uint32_t waker, waker_stack;
+};
+
+struct fr_event_delay {
+	struct fr_event common;
+	uint64_t interval, dur, delay, cpu;
+	uint32_t voluntary, involuntary;
 };
 
 struct fr_event_call {

@@ -6,6 +6,7 @@
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
 #include "tracer/events_lock.h"
+#include "tracer/events_sched.h"
 #include "tracer/events_syscall.h"
 #include "tracer/events_alloc.h"
 #include "tracer/events_thread.h"

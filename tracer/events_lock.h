@@ -26,7 +26,8 @@ LTTNG_UST_TRACEPOINT_EVENT(flightrec_lock, wait,
 		lttng_ust_field_integer(uint64_t, dur, e->dur)
 		lttng_ust_field_integer(uint32_t, holder, e->holder)
 		lttng_ust_field_integer(uint32_t, holder_stack, e->holder_stack)
-		lttng_ust_field_integer(int32_t, ret, e->ret)))
+		lttng_ust_field_integer(int32_t, ret, e->ret)
+		lttng_ust_field_integer(uint64_t, wake, e->wake)))
 
 /* clang-format on */
 

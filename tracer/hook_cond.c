@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Condition variables, semaphores, barriers, joins, once. A try that stands in for a cancellation point looks
+ * Condition variables, semaphores, barriers, joins. A try that stands in for a cancellation point looks
  * for a cancellation first, as the real function does. Who lets a waiter go on is who signals, posts,
  * arrives last, or ends.
  */
@@ -10,6 +10,7 @@
 
 #include "tracer/eintr.h"
 #include "tracer/lock_wait.h"
+#include "tracer/stack.h"
 
 /* A wait on a condition lets the mutex go; those who wait for that are told so. */
 #define COND_HOOK(name, result, params, args)                                           \
@@ -40,20 +41,20 @@ COND_HOOK(cnd_wait, lock_wait_c11(ret), (cnd_t * cond, mtx_t *mutex), (cond, mut
 COND_HOOK(cnd_timedwait, lock_wait_c11(ret),
 	(cnd_t * cond, mtx_t *mutex, const struct timespec *until), (cond, mutex, until))
 
-#define RELEASE_HOOK(name, type)                                     \
-	FR_REAL(name)                                                \
-	FR_EXPORT int name(type *object)                             \
-	{                                                            \
-		if (likely(fr_on))                                   \
-			wait_release((uintptr_t)object, FR_FRAME()); \
-		return REAL(name)(object);                           \
+#define RELEASE_HOOK(name, release, type)                       \
+	FR_REAL(name)                                           \
+	FR_EXPORT int name(type *object)                        \
+	{                                                       \
+		if (likely(fr_on))                              \
+			release((uintptr_t)object, FR_FRAME()); \
+		return REAL(name)(object);                      \
 	}
 
-RELEASE_HOOK(pthread_cond_signal, pthread_cond_t)
-RELEASE_HOOK(pthread_cond_broadcast, pthread_cond_t)
-RELEASE_HOOK(cnd_signal, cnd_t)
-RELEASE_HOOK(cnd_broadcast, cnd_t)
-RELEASE_HOOK(sem_post, sem_t)
+RELEASE_HOOK(pthread_cond_signal, wait_release, pthread_cond_t)
+RELEASE_HOOK(pthread_cond_broadcast, wait_release_all, pthread_cond_t)
+RELEASE_HOOK(cnd_signal, wait_release, cnd_t)
+RELEASE_HOOK(cnd_broadcast, wait_release_all, cnd_t)
+RELEASE_HOOK(sem_post, wait_release, sem_t)
 
 FR_REAL(sem_trywait)
 
@@ -89,15 +90,34 @@ SEM_HOOK(sem_timedwait, (sem_t * sem, const struct timespec *until), (sem, until
 SEM_HOOK(sem_clockwait, (sem_t * sem, clockid_t clock, const struct timespec *until),
 	(sem, clock, until))
 
-/* Each arrival says that it let the others go; the last one overwrites the rest, and is the one that did. */
+/*
+ * Will this arrival let the others go? glibc (since 2.25) counts them in the barrier's first word, and wakes all when their
+ * number is a multiple of what is in its third. Two that arrive at the same time may both not know.
+ */
+static int is_last_to_arrive(const pthread_barrier_t *barrier)
+{
+	const unsigned *words = (const unsigned *)barrier;
+	unsigned in = __atomic_load_n(&words[0], __ATOMIC_RELAXED), count = words[2];
+
+	return count && (in + 1) % count == 0;
+}
+
+/*
+ * Each arrival says that it let the others go. One that knows it for the last one is the one that did; else the last of
+ * them all is, unless the next round has begun.
+ */
 FR_REAL(pthread_barrier_wait)
 FR_EXPORT int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	struct lock_wait wait;
 	int ret;
 
-	if (likely(fr_on))
-		wait_release((uintptr_t)barrier, FR_FRAME());
+	if (likely(fr_on)) {
+		if (is_last_to_arrive(barrier))
+			wait_release_all((uintptr_t)barrier, FR_FRAME());
+		else
+			wait_release((uintptr_t)barrier, FR_FRAME());
+	}
 	if (!lock_wait_begin(&wait, FR_LOCK_BARRIER, barrier, 0, FR_FRAME(), FR_RETURN()))
 		return REAL(pthread_barrier_wait)(barrier);
 	ret = REAL(pthread_barrier_wait)(barrier);
@@ -159,32 +179,45 @@ FR_EXPORT int thrd_join(thrd_t thread, int *result)
 	return ret;
 }
 
-/* A wait only while another thread runs the routine (glibc: bit 0 of the control word). */
-FR_REAL(pthread_once)
-FR_EXPORT int pthread_once(pthread_once_t *control, void (*routine)(void))
+/* Where a thread ends itself. Its frames are gone when its keys are destroyed, and whoever joins it is told. */
+static void note_exit(uintptr_t frame, uintptr_t caller)
 {
-	struct lock_wait wait;
-	int ret;
+	struct fr_thread *t = &fr_self;
 
-	if (likely(!(__atomic_load_n(control, __ATOMIC_RELAXED) & 1)) || !fr_on ||
-		!lock_wait_begin(&wait, FR_LOCK_ONCE, control, 0, FR_FRAME(), FR_RETURN()))
-		return REAL(pthread_once)(control, routine);
-	ret = REAL(pthread_once)(control, routine);
-	lock_wait_end(&wait, ret);
-	return ret;
+	if (!fr_on || fr_is_lttng(caller) || !guard_enter(t, frame))
+		return;
+	if (t->private)
+		t->private->exit_stack = fr_capture(t, frame, FR_REPEAT_USER);
+	guard_leave(t);
 }
 
-/* C11's, which in libc does not go through the exported one. */
-FR_REAL(call_once)
-FR_EXPORT void call_once(once_flag *flag, void (*routine)(void))
+FR_REAL(pthread_exit)
+FR_EXPORT void pthread_exit(void *result)
 {
-	struct lock_wait wait;
+	note_exit(FR_FRAME(), FR_RETURN());
+	REAL(pthread_exit)(result);
+	__builtin_unreachable();
+}
 
-	if (likely(!(__atomic_load_n((const int *)flag, __ATOMIC_RELAXED) & 1)) || !fr_on ||
-		!lock_wait_begin(&wait, FR_LOCK_ONCE, flag, 0, FR_FRAME(), FR_RETURN())) {
-		REAL(call_once)(flag, routine);
+FR_REAL(thrd_exit)
+FR_EXPORT void thrd_exit(int result)
+{
+	note_exit(FR_FRAME(), FR_RETURN());
+	REAL(thrd_exit)(result);
+	__builtin_unreachable();
+}
+
+void lock_wait_tell_join(struct fr_thread *t)
+{
+	struct wait_release release = { .is_all = true };
+	uintptr_t start_routine;
+
+	if (!t->private || likely(!__atomic_load_n(&wait_n_waiting, __ATOMIC_RELAXED)))
 		return;
-	}
-	REAL(call_once)(flag, routine);
-	lock_wait_end(&wait, 0);
+	release.stack = t->private->exit_stack;
+	/* Frames are return addresses. */
+	start_routine = (uintptr_t)t->slot->start_routine + 1;
+	if (release.stack == FR_STACK_NONE && t->slot->start_routine)
+		release.stack = stack_intern(&start_routine, 1, 0);
+	wait_tell(t, (uintptr_t)t->private->pthread, &release, 0);
 }

@@ -27,7 +27,8 @@ enum fr_stage {
 	FR_STAGE_OFF,	  /* never traced: lttng-ust's own threads, raw children, after its exit */
 };
 
-#define FR_WAIT_PLACES 2 /* enum wait_place of wait_table.h */
+#define FR_WAIT_PLACES 3 /* enum wait_place of wait_table.h */
+#define FR_HEARD 16	 /* channels that one call may be heard to wait for */
 
 /*
  * One per thread, initial-exec TLS: no allocation on first use, and small, since large initial-exec blocks
@@ -83,6 +84,15 @@ struct fr_private {
 	uint64_t timer_ticks;	 /* ticks that arrived since; the owner's handler alone writes */
 	uintptr_t signal_frames
 		[512]; /* of the signal handler's walk, which may interrupt the other */
+	/* The channels that the call under way waits for (call_channel.c). */
+	struct {
+		uint64_t *held; /* of wait_enter_at() */
+		uint32_t mark, channel;
+	} heard[FR_HEARD];
+	const void *
+		polled; /* array of the last poll() or sets of the last select() that the kernel read */
+	size_t n_polled;     /* its bytes */
+	uint32_t exit_stack; /* of pthread_exit(); FR_STACK_NONE: not called */
 	struct fr_region regions[FR_REGION_DEPTH];
 	char labels[FR_LABEL_DEPTH + 1]
 		   [sizeof(((struct fr_slot *)0)->labels)]; /* [0] is inherited */

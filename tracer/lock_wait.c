@@ -74,79 +74,133 @@ int lock_wait_begin_cond(struct lock_wait *wait, const void *cond, const void *m
 	return begin(wait, mutex, frame, caller);
 }
 
+/* What was heard during a wait. */
+struct heard {
+	uint64_t begin_ns, end_ns;
+	struct wait_release releases[WAIT_N_RELEASES], relocks[WAIT_N_RELEASES];
+	unsigned n_releases, n_relocks; /* relocks: of the mutex that a condition takes again */
+	bool is_vain;			/* it ended without the lock */
+};
+
 /*
  * A condition was signalled while others held its mutex: from the signal on, the waiter waited for them. Those who
  * let it go before did not matter.
  */
-static void profile_relock(struct fr_thread *t, uint64_t signal_ns, uint64_t end_ns,
-	const struct wait_release *releases, unsigned n)
+static unsigned after_signal(const struct heard *heard, uint64_t signal_ns)
 {
-	struct lock_profile_wait wait = { .begin_ns = signal_ns, .end_ns = end_ns };
+	unsigned i = 0;
 
-	for (; n && releases->time_ns < signal_ns; n--)
-		releases++;
-	wait.releases = releases;
-	wait.n_releases = n;
-	if (n)
+	while (i < heard->n_relocks && heard->relocks[i].time_ns < signal_ns)
+		i++;
+	return i;
+}
+
+static void profile_relock(struct fr_thread *t, const struct heard *heard, uint64_t signal_ns)
+{
+	struct lock_profile_wait wait = { .begin_ns = signal_ns, .end_ns = heard->end_ns };
+	unsigned first = after_signal(heard, signal_ns);
+
+	wait.releases = &heard->relocks[first];
+	wait.n_releases = heard->n_relocks - first;
+	if (wait.n_releases)
 		lock_profile_mutex(t, &wait);
 }
 
 /* Into the profiles, whatever the thresholds of events. */
-static void profile(struct fr_thread *t, const struct lock_wait *wait, int ret, uint64_t end_ns,
-	const struct wait_release *releases, unsigned n)
+static void profile(
+	struct fr_thread *t, const struct lock_wait *wait, int ret, const struct heard *heard)
 {
-	struct wait_release relocks[WAIT_N_RELEASES];
 	struct lock_profile_wait owned = { .begin_ns = wait->begin_ns,
-		.end_ns = end_ns,
-		.releases = releases,
-		.n_releases = n,
-		.is_vain = ret != 0 && ret != EOWNERDEAD };
-	unsigned n_relocks = 0;
-
-	if (wait->kind == FR_LOCK_COND)
-		n_relocks = wait_leave(t, WAIT_MUTEX, wait->mark[WAIT_MUTEX], relocks);
+		.end_ns = heard->end_ns,
+		.releases = heard->releases,
+		.n_releases = heard->n_releases,
+		.is_vain = heard->is_vain };
 
 	/* Answers that come at once, whoever has the lock. */
 	if (ret == EDEADLK || ret == EINVAL || ret == EAGAIN)
 		return;
-	fr_count(block_ns, end_ns - wait->begin_ns);
-	lock_profile_block(t, wait->stack, end_ns - wait->begin_ns);
+	fr_count(block_ns, heard->end_ns - wait->begin_ns);
+	lock_profile_block(t, wait->stack, heard->end_ns - wait->begin_ns);
 	if (has_owner(wait->kind))
 		lock_profile_mutex(t, &owned);
-	else if (wait->kind == FR_LOCK_COND && n && ret == 0)
-		profile_relock(t, releases[n - 1].time_ns, end_ns, relocks, n_relocks);
+	else if (wait->kind == FR_LOCK_COND && heard->n_releases && ret == 0)
+		profile_relock(t, heard,
+			wait_pick(heard->releases, heard->n_releases, heard->end_ns)->time_ns);
+}
+
+/*
+ * Who let the waiter in. A lock that was let go may be taken by somebody else, so there it is the last. After a signal the mutex
+ * is taken again: if that took the longer part of the wait, then it is who kept the mutex. NULL: not known.
+ */
+static const struct wait_release *who_let_in(unsigned kind, const struct heard *heard)
+{
+	const struct wait_release *who;
+	unsigned first;
+
+	if (heard->is_vain || !heard->n_releases)
+		return NULL;
+	who = &heard->releases[heard->n_releases - 1];
+	if (kind == FR_LOCK_BARRIER || kind == FR_LOCK_COND)
+		who = wait_pick(heard->releases, heard->n_releases, heard->end_ns);
+	if (kind != FR_LOCK_COND)
+		return who;
+	first = after_signal(heard, who->time_ns);
+	if (first < heard->n_relocks) {
+		const struct wait_release *unlock = &heard->relocks[heard->n_relocks - 1];
+
+		if (unlock->time_ns - who->time_ns > who->time_ns - heard->begin_ns)
+			return unlock;
+	}
+	return who;
+}
+
+static void emit(
+	struct fr_thread *t, const struct lock_wait *wait, int ret, const struct heard *heard)
+{
+	const struct wait_release *who = who_let_in(wait->kind, heard);
+	struct fr_event_wait e = { .kind = wait->kind,
+		.ret = ret,
+		.obj = wait->obj,
+		.dur = heard->end_ns - wait->begin_ns,
+		.holder = wait->holder };
+
+	if (who) {
+		e.holder = who->tid;
+		e.holder_stack = who->stack;
+		/* Registered before the wait began. */
+		e.wake = heard->end_ns - who->time_ns;
+		if (e.wake > e.dur)
+			e.wake = e.dur;
+	}
+	fr_event_init(&e.common, t, wait->stack);
+	lttng_ust_tracepoint(flightrec_lock, wait, &e);
+	fr_count_own(t, events, 1);
 }
 
 void lock_wait_end(struct lock_wait *wait, int ret)
 {
 	struct fr_thread *t = &fr_self;
-	struct fr_event_wait e = {
-		.kind = wait->kind, .ret = ret, .obj = wait->obj, .holder = wait->holder
-	};
-	struct wait_release releases[WAIT_N_RELEASES];
 	int saved_errno = errno;
-	uint64_t end_ns;
-	unsigned n;
+	struct heard heard;
+	uint64_t dur;
 
 	if (!guard_enter(t, FR_FRAME()))
 		goto out;
-	end_ns = fr_now();
-	e.dur = end_ns - wait->begin_ns;
-	n = wait_leave(t, WAIT_LOCK, wait->mark[WAIT_LOCK], releases);
-	if (n) {
-		e.holder = releases[n - 1].tid;
-		e.holder_stack = releases[n - 1].stack;
-	}
+	heard.begin_ns = wait->begin_ns;
+	heard.end_ns = fr_now();
+	heard.is_vain = ret != 0 && ret != EOWNERDEAD;
+	heard.n_relocks = 0;
+	dur = heard.end_ns - wait->begin_ns;
+	heard.n_releases = wait_leave(t, WAIT_LOCK, wait->mark[WAIT_LOCK], heard.releases);
+	if (wait->kind == FR_LOCK_COND)
+		heard.n_relocks = wait_leave(t, WAIT_MUTEX, wait->mark[WAIT_MUTEX], heard.relocks);
 	thread_leave(t, &wait->wait);
 	fr_count(locks_waited, 1);
-	profile(t, wait, ret, end_ns, releases, n);
-	if (e.dur < __atomic_load_n(&fr_control->lock_ns, __ATOMIC_RELAXED)) {
+	profile(t, wait, ret, &heard);
+	if (dur < __atomic_load_n(&fr_control->lock_ns, __ATOMIC_RELAXED))
 		fr_count(locks_short, 1);
-	} else if (fr_wants(FR_EVENTS_LOCK)) {
-		fr_event_init(&e.common, t, wait->stack);
-		lttng_ust_tracepoint(flightrec_lock, wait, &e);
-		fr_count_own(t, events, 1);
-	}
+	else if (fr_wants(FR_EVENTS_LOCK))
+		emit(t, wait, ret, &heard);
 	guard_leave(t);
 out:
 	errno = saved_errno;

@@ -47,6 +47,12 @@ void lock_wait_end(struct lock_wait *wait, int ret);
 /* It turned out not to have waited: counted as free. Keeps errno. */
 void lock_wait_drop(struct lock_wait *wait);
 
+/*
+ * The calling thread ends: tells those who join it, with the place where it called pthread_exit(), else the function that it
+ * began with. Context: its exit, under the guard.
+ */
+void lock_wait_tell_join(struct fr_thread *t);
+
 /* An operation that found the lock free. */
 static inline void lock_free_count(void)
 {

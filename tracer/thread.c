@@ -21,6 +21,7 @@
 #include "tracer/census.h"
 #include "tracer/events_thread.h"
 #include "tracer/labels.h"
+#include "tracer/lock_wait.h"
 #include "tracer/offsets.h"
 #include "tracer/sampler.h"
 #include "tracer/sys.h"
@@ -196,6 +197,9 @@ void thread_attach(const struct thread_birth *birth)
 		t->private->labels[0][0] = '\0';
 		t->private->labels_id[0] = 0;
 		t->private->n_captures = 0;
+		memset(t->private->heard, 0, sizeof(t->private->heard));
+		t->private->polled = NULL;
+		t->private->exit_stack = FR_STACK_NONE;
 		if (t->private->repeat) /* a parent's, before the fork */
 			stack_repeat_drop(t->private->repeat);
 		slot_fill(t->slot, t->tid, birth);
@@ -237,7 +241,9 @@ void thread_detach(void)
 	}
 	t->stage = FR_STAGE_OFF;
 	call_total_detach(t);
+	wait_forget(t);
 	if (t->slot) {
+		lock_wait_tell_join(t);
 		sampler_detach(t);
 		slot_write_begin(t->slot);
 		t->slot->state = FR_STATE_EXITED;

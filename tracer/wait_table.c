@@ -17,20 +17,24 @@
 #define ENTRY_BITS 12
 #define N_ENTRIES (1u << ENTRY_BITS)
 #define N_PROBES 8
-#define SHARED (1ull << 63) /* tids have 22 bits */
+/* Flags of a waker's word; tids have 22 bits. */
+#define SHARED (1ull << 63)
+#define ALL (1ull << 62)
+#define SOLE (1ull << 61)
+#define FLAGS (SHARED | ALL | SOLE)
 
 struct ring {
 	uint32_t n; /* releases so far */
 	struct {
 		uint64_t time_ns; /* 0: being written */
-		uint64_t waker;	  /* SHARED | tid << 32 | stack */
+		uint64_t waker;	  /* flags | tid << 32 | stack */
 	} at[WAIT_N_RELEASES];
 };
 
 /* Apart from the rings, so that a fork has little to clear. */
-static uint64_t keys[N_ENTRIES]; /* obj << 16 | waiters; user addresses have 47 bits */
+static uint64_t keys[N_ENTRIES]; /* obj << 16 | waiters; objs have 48 bits */
 static struct ring rings[N_ENTRIES];
-uint32_t wait_n_waiting;
+uint32_t wait_n_waiting, wait_n_channels;
 
 _Static_assert(WAIT_N_PLACES == FR_WAIT_PLACES, "struct fr_thread has room");
 
@@ -39,11 +43,18 @@ static unsigned home_of(uintptr_t obj)
 	return (unsigned)((uint64_t)obj * 0x9e3779b97f4a7c15ull >> (64 - ENTRY_BITS));
 }
 
-static void drop(struct fr_thread *t, enum wait_place place)
+/* Apart, so that threads idle in poll() do not make unlocks look. */
+static uint32_t *counter_of(uintptr_t obj)
 {
-	__atomic_fetch_sub(t->waiting[place], 1, __ATOMIC_RELAXED);
-	__atomic_fetch_sub(&wait_n_waiting, 1, __ATOMIC_RELAXED);
-	t->waiting[place] = NULL;
+	return obj & WAIT_CHANNEL ? &wait_n_channels : &wait_n_waiting;
+}
+
+static void drop(uint64_t **held)
+{
+	uint64_t key = __atomic_fetch_sub(*held, 1, __ATOMIC_RELAXED);
+
+	__atomic_fetch_sub(counter_of((uintptr_t)(key >> 16)), 1, __ATOMIC_RELAXED);
+	*held = NULL;
 }
 
 /* Joins the entry if it is this lock's or free. */
@@ -61,24 +72,29 @@ static int join(uint64_t *entry, uintptr_t obj)
 	return 1;
 }
 
-uint32_t wait_enter(struct fr_thread *t, enum wait_place place, uintptr_t obj)
+uint32_t wait_enter_at(uint64_t **held, uintptr_t obj)
 {
 	unsigned home = home_of(obj), i;
 
-	if (t->waiting[place])
-		drop(t, place);
+	if (*held)
+		drop(held);
 	for (i = 0; i < N_PROBES; i++) {
 		unsigned at = (home + i) % N_ENTRIES;
 
 		if (!join(&keys[at], obj))
 			continue;
-		t->waiting[place] = &keys[at];
+		*held = &keys[at];
 		/* Full barrier: registered before we look at the lock again in the real call. */
-		__atomic_fetch_add(&wait_n_waiting, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(counter_of(obj), 1, __ATOMIC_SEQ_CST);
 		return __atomic_load_n(&rings[at].n, __ATOMIC_RELAXED);
 	}
 	fr_count(waiters_overflow, 1);
 	return 0;
+}
+
+uint32_t wait_enter(struct fr_thread *t, enum wait_place place, uintptr_t obj)
+{
+	return wait_enter_at(&t->waiting[place], obj);
 }
 
 /* Reads one release; 0 when it is being overwritten. */
@@ -92,28 +108,60 @@ static int read_release(const struct ring *ring, uint32_t i, struct wait_release
 	if (!time_ns || __atomic_load_n(time, __ATOMIC_RELAXED) != time_ns)
 		return 0;
 	*release_out = (struct wait_release){ .time_ns = time_ns,
-		.tid = (uint32_t)((waker & ~SHARED) >> 32),
+		.tid = (uint32_t)((waker & ~FLAGS) >> 32),
 		.stack = (uint32_t)waker,
-		.is_shared = (waker & SHARED) != 0 };
+		.is_shared = (waker & SHARED) != 0,
+		.is_all = (waker & ALL) != 0,
+		.is_sole = (waker & SOLE) != 0 };
 	return 1;
 }
 
-unsigned wait_leave(struct fr_thread *t, enum wait_place place, uint32_t mark,
-	struct wait_release releases_out[WAIT_N_RELEASES])
+unsigned wait_leave_at(
+	uint64_t **held, uint32_t mark, struct wait_release releases_out[WAIT_N_RELEASES])
 {
 	const struct ring *ring;
 	unsigned n_out = 0;
 	uint32_t n, i;
 
-	if (!t->waiting[place])
+	if (!*held)
 		return 0;
-	ring = &rings[t->waiting[place] - keys];
+	ring = &rings[*held - keys];
 	n = __atomic_load_n(&ring->n, __ATOMIC_RELAXED);
 	i = n - mark > WAIT_N_RELEASES ? n - WAIT_N_RELEASES : mark;
 	for (; i != n; i++)
 		n_out += (unsigned)read_release(ring, i, &releases_out[n_out]);
-	drop(t, place);
+	drop(held);
 	return n_out;
+}
+
+unsigned wait_leave(struct fr_thread *t, enum wait_place place, uint32_t mark,
+	struct wait_release releases_out[WAIT_N_RELEASES])
+{
+	return wait_leave_at(&t->waiting[place], mark, releases_out);
+}
+
+void wait_forget(struct fr_thread *t)
+{
+	unsigned i;
+
+	for (i = 0; i < WAIT_N_PLACES; i++)
+		if (t->waiting[i])
+			drop(&t->waiting[i]);
+	for (i = 0; t->private && i < FR_HEARD; i++)
+		if (t->private->heard[i].held)
+			drop(&t->private->heard[i].held);
+}
+
+const struct wait_release *wait_pick(
+	const struct wait_release *releases, unsigned n, uint64_t end_ns)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (releases[i].is_all ||
+			(releases[i].is_sole && end_ns - releases[i].time_ns <= WAIT_NEAR_NS))
+			return &releases[i];
+	return &releases[n - 1];
 }
 
 static void leave_word(struct ring *ring, uint64_t time_ns, uint64_t waker)
@@ -127,28 +175,40 @@ static void leave_word(struct ring *ring, uint64_t time_ns, uint64_t waker)
 	__atomic_store_n(&ring->at[i].time_ns, time_ns, __ATOMIC_RELEASE);
 }
 
-void wait_release_slow(uintptr_t obj, uintptr_t frame, bool is_shared)
+int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, uintptr_t frame)
 {
-	struct fr_thread *t = &fr_self;
 	unsigned home = home_of(obj), i;
-	int saved_errno = errno;
-	uint64_t waker = 0, time_ns = 0;
+	int is_told = 0;
 
-	if (!guard_enter(t, frame))
-		return;
 	for (i = 0; i < N_PROBES; i++) {
 		unsigned at = (home + i) % N_ENTRIES;
-		uint64_t key = __atomic_load_n(&keys[at], __ATOMIC_RELAXED);
+		uint64_t key = __atomic_load_n(&keys[at], __ATOMIC_RELAXED), waker;
 
 		if (!(key & 0xffff) || key >> 16 != obj || &keys[at] == t->waiting[WAIT_LOCK])
 			continue;
-		if (!waker) {
-			waker = (uint64_t)t->tid << 32 | fr_capture(t, frame, FR_REPEAT_LOCK);
-			waker |= is_shared ? SHARED : 0;
-			time_ns = fr_now();
-		}
-		leave_word(&rings[at], time_ns, waker);
+		if (release->stack == FR_STACK_NONE && frame)
+			release->stack = fr_capture(t, frame, FR_REPEAT_LOCK);
+		if (!release->time_ns)
+			release->time_ns = fr_now();
+		waker = (uint64_t)t->tid << 32 | release->stack;
+		waker |= release->is_shared ? SHARED : 0;
+		waker |= release->is_all ? ALL : 0;
+		waker |= (key & 0xffff) == 1 ? SOLE : 0;
+		leave_word(&rings[at], release->time_ns, waker);
+		is_told = 1;
 	}
+	return is_told;
+}
+
+void wait_release_slow(uintptr_t obj, uintptr_t frame, bool is_shared, bool is_all)
+{
+	struct wait_release release = { .is_shared = is_shared, .is_all = is_all };
+	struct fr_thread *t = &fr_self;
+	int saved_errno = errno;
+
+	if (!guard_enter(t, frame))
+		return;
+	wait_tell(t, obj, &release, frame);
 	guard_leave(t);
 	errno = saved_errno;
 }
@@ -156,5 +216,5 @@ void wait_release_slow(uintptr_t obj, uintptr_t frame, bool is_shared)
 void wait_reset(void)
 {
 	memset(keys, 0, sizeof(keys));
-	wait_n_waiting = 0;
+	wait_n_waiting = wait_n_channels = 0;
 }
