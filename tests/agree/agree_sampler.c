@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "agree.h"
+#include "tests/lib/clock.h"
 #include "tracer/unwind.h"
 
 /* A real-time signal: programs that set all others to their defaults (node) leave it alone. */
@@ -39,14 +40,6 @@ static int is_on;
 static __thread struct unwind_bounds bounds __attribute__((tls_model("initial-exec")));
 static __thread int is_sampling __attribute__((tls_model("initial-exec")));
 static __thread int event_fd __attribute__((tls_model("initial-exec"))) = -1;
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Word by word, across frames that a sanitizer would guard. */
 UNWIND_RAW static void copy_stack(uint8_t *out, uintptr_t from, size_t size)

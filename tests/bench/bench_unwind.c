@@ -14,6 +14,7 @@
 #include <unwind.h>
 
 #include "bench_unwind.h"
+#include "clock.h"
 #include "proto/blackbox.h"
 #include "proto/schema.h"
 #include "proto/stack.h"
@@ -30,14 +31,6 @@ static uintptr_t frames[WALK_MAX];
 static size_t n_frames; /* of all walks since it was reset */
 static volatile uint32_t last_id;
 static unsigned n_paths = N_PATHS; /* different stacks in rotation */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void leaf_nothing(void)
 {

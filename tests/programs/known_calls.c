@@ -18,21 +18,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "cases.h"
+#include "tests/lib/clock.h"
 
 #define KNOWN __attribute__((noinline)) static void
 
 static uint64_t began_ns;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void begin(void)
 {

@@ -16,27 +16,13 @@
 #include <time.h>
 
 #include "cases.h"
+#include "tests/lib/clock.h"
 
 #define MS 1000000ull
 #define N_CONTENDERS 4
 
 static atomic_int n_waiting; /* threads that are about to block */
 static _Atomic uint64_t waited_ns;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_ms(uint64_t ms)
-{
-	struct timespec time = { (time_t)(ms / 1000), (long)(ms % 1000 * MS) };
-
-	nanosleep(&time, NULL);
-}
 
 /* Runs one statement as a waiter. */
 #define WAIT(statement)                                              \

@@ -13,10 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cases.h"
+#include "tests/lib/clock.h"
 #include "tracer/flightrec.h"
 
 #pragma weak flightrec_label_push
@@ -31,30 +31,15 @@
 static void *volatile kept[1000];
 static volatile uint64_t sum;
 
-static void sleep_ms(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 __attribute__((noinline)) static void known_leak(void)
 {
 	for (int i = 0; i < 1000; i++)
 		MUST((kept[i] = malloc(10000)));
 }
 
-__attribute__((noinline)) static void known_spin(uint64_t until_ms)
+__attribute__((noinline)) static void known_spin(uint64_t until_ns)
 {
-	while (now_ms() < until_ms) {
+	while (now_ns() < until_ns) {
 		for (uint64_t i = 0; i < 10000; i++)
 			sum = sum + i * i;
 	}
@@ -66,7 +51,7 @@ static void *spinner(void *arg)
 	if (flightrec_label_push)
 		flightrec_label_push("handler", "checkout");
 	for (;;) {
-		known_spin(now_ms() + 20);
+		known_spin(now_ns() + 20000000);
 		sleep_ms(20);
 	}
 	return NULL;

@@ -14,9 +14,9 @@
  */
 #include <pthread.h>
 #include <semaphore.h>
-#include <time.h>
 
 #include "cases.h"
+#include "tests/lib/clock.h"
 #include "tracer/flightrec.h"
 
 #pragma weak flightrec_task_begin
@@ -33,13 +33,6 @@
 
 static flightrec_task_t order;
 static sem_t parsed, stored;
-
-static void sleep_ms(long ms)
-{
-	struct timespec time = { 0, ms * 1000000 };
-
-	nanosleep(&time, NULL);
-}
 
 static void *pack(void *arg)
 {

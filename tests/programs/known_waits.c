@@ -12,10 +12,10 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cases.h"
+#include "tests/lib/clock.h"
 
 #define WAITER __attribute__((noinline)) static void
 #define HOLDER __attribute__((noinline)) static void
@@ -23,21 +23,6 @@
 
 static atomic_ullong waited_ns;
 static atomic_int n_arrived;
-
-static void sleep_ms(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void expect(const char *profile, const char *function, int n)
 {

@@ -14,6 +14,7 @@
 #include "proto/blackbox.h"
 #include "proto/schema.h"
 #include "proto/stack.h"
+#include "random.h"
 #include "tracer/stack.h"
 
 #define PAGE 4096u
@@ -52,24 +53,16 @@ static void fresh_table(uint64_t limit)
 	stack_init(blackbox, commit);
 }
 
-static uint64_t random_next(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 /* The same stack for the same number; real-looking addresses, 1 to 60 frames. */
 static size_t make_stack(unsigned number, uintptr_t *addr)
 {
 	uint64_t state = (number + 1) * 0x9e3779b97f4a7c15ull;
-	size_t n = 1 + random_next(&state) % 60;
+	size_t n = 1 + random_from(&state) % 60;
 
 	addr[0] = 0x7f0000000000u + number; /* all differ */
 	for (size_t i = 1; i < n; i++)
-		addr[i] = (random_next(&state) & 3 ? 0x555555554000u : 0x7f1234000000u) +
-			  (random_next(&state) & 0xfffff);
+		addr[i] = (random_from(&state) & 3 ? 0x555555554000u : 0x7f1234000000u) +
+			  (random_from(&state) & 0xfffff);
 	return n;
 }
 
@@ -177,7 +170,7 @@ static void check_full_arena(void)
 	fresh_table(UINT64_MAX);
 	for (unsigned i = 0; i < 10000; i++) {
 		for (unsigned k = 0; k < FR_STACK_MAX_FRAMES; k++)
-			addr[k] = random_next(&state);
+			addr[k] = random_from(&state);
 		n_kept += stack_intern(addr, FR_STACK_MAX_FRAMES, 0) != FR_STACK_OVERFLOW;
 	}
 	CHECK(blackbox->counters.stacks_overflow == 10000 - n_kept);
@@ -343,15 +336,15 @@ static void check_damage(void)
 		stack_intern(addr, make_stack(i, addr), 0);
 	CHECK(blackbox->stack_arena_used < 1 << 16);
 	for (unsigned round = 0; round < 300; round++) {
-		size_t size = random_next(&state) % blackbox->stack_arena_used;
+		size_t size = random_from(&state) % blackbox->stack_arena_used;
 		/* An allocation of its own, so that a sanitizer sees any read past the end. */
 		uint8_t *copy = malloc(size + 1);
 
 		memcpy(copy, arena, size);
 		for (unsigned k = 0; size && k < 1 + size / 64; k++)
-			copy[random_next(&state) % size] = (uint8_t)random_next(&state);
+			copy[random_from(&state) % size] = (uint8_t)random_from(&state);
 		for (uint32_t id = 0; id < size / 8 + 3; id++) {
-			size_t max = random_next(&state) % FR_STACK_MAX_FRAMES;
+			size_t max = random_from(&state) % FR_STACK_MAX_FRAMES;
 
 			n_read += stack_record_decode(copy, size, id, out, max, &flags) > max;
 		}

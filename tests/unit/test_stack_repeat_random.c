@@ -4,6 +4,7 @@
  * at any instruction of a capture. Every hit is compared with a fresh walk. REPEAT_ROUNDS sets how many.
  */
 #include "check.h"
+#include "random.h"
 #include "repeat.h"
 
 #include <alloca.h>
@@ -55,14 +56,9 @@ static void handlers_that_jump(void)
 }
 
 /* Random trees of calls through all of the above. */
-static uint64_t random_state = 88172645463325252ull;
-
 static unsigned any(unsigned n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 33) % n;
+	return (unsigned)(random_next() >> 33) % n;
 }
 
 static void wander(void);

@@ -15,18 +15,11 @@
 #include <time.h>
 
 #include "blackbox_file.h"
+#include "clock.h"
 #include "lttng_file.h"
 #include "recorder/trace_out.h"
 
 #define PROC 12
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Fills the module of this program itself, as the tracer would. */
 static int on_object(struct dl_phdr_info *info, size_t size, void *data)
@@ -98,7 +91,6 @@ static int write_trace(const char *name, struct trace_out_request *request, stru
 	int fd = open(run_path(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), err;
 
 	request->rundir = run_path("rd");
-	request->scheduling = "none: this is a test";
 	err = trace_out_write(fd, request, result);
 	close(fd);
 	return err;
@@ -384,7 +376,6 @@ static void full_target(void)
 	struct trace_out_result result;
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 
-	request.scheduling = "none";
 	CHECK_INT(trace_out_write(fd, &request, &result), -ENOSPC);
 	close(fd);
 }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "random.h"
 #include "tracer/unwind_cfi.h"
 #include "tracer/unwind_expr.h"
 
@@ -33,16 +34,6 @@ struct binary {
 	uint64_t text_start, text_end; /* the largest executable segment */
 	const uint8_t *hdr, *lo, *hi;  /* .eh_frame_hdr and the segment with the tables */
 };
-
-static uint64_t random_state = 88172645463325252ull;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
 
 static int map_segments(struct binary *binary)
 {

@@ -5,6 +5,7 @@
  * entry and step of lazy binding is met. Also random registers and threads that walk while others invalidate.
  */
 #include "check.h"
+#include "random.h"
 #include "walk.h"
 
 #include <alloca.h>
@@ -126,16 +127,6 @@ static void check_step_vfork(void)
 {
 	step_through(do_vfork);
 	CHECK(n_steps > 30);
-}
-
-static uint64_t random_state = 88172645463325252ull;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
 }
 
 /* An address that is wrong in an interesting way. `stack` has `size` bytes between pages without access. */

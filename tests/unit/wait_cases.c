@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "tests/programs/cases.h"
 
 #define MS 1000000ull
@@ -27,21 +28,6 @@ static void expect(const char *profile, const char *site, void *function, uint64
 }
 #define EXPECT(profile, site, n, ns) expect(profile, #site, (void *)(site), n, ns)
 #define EXPECT_UNKNOWN(n, ns) expect("mutex", "[unknown]", NULL, n, ns)
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
-}
-
-static void sleep_ms(uint64_t ms)
-{
-	struct timespec time = { (time_t)(ms / 1000), (long)(ms % 1000 * MS) };
-
-	nanosleep(&time, NULL);
-}
 
 /* Of the waiters of a case: when each began and ended to wait. */
 static struct {
