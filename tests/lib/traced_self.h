@@ -113,23 +113,22 @@ static inline int traced_run(char **argv, const struct fr_control *control)
 }
 
 /*
- * First act of main(). In the untraced parent it does not return less than 0: that is the exit status. In the traced
- * child it returns -1, with traced_control and traced_blackbox set.
+ * First act of main(): runs the program once more, traced, with its recorder's settings as in `control`. The untraced
+ * parent ends in here, with the child's status; the child returns, with traced_control and traced_blackbox set.
  */
-static inline int traced_start(char **argv, const struct fr_control *control)
+static inline void traced_start(char **argv, const struct fr_control *control)
 {
 	const char *dir = getenv(FR_ENV_DIR);
-	char path[400];
+	char path[sizeof(traced_dir) + 20];
 
 	if (!dir)
-		return traced_run(argv, control);
+		exit(traced_run(argv, control));
 	snprintf(traced_dir, sizeof(traced_dir), "%s", dir);
 	snprintf(path, sizeof(path), "%s/control", traced_dir);
 	traced_control = traced_map(path, O_RDWR, 4096);
 	traced_blackbox = traced_find(getpid());
 	if (!traced_blackbox) {
 		printf("Bail out! the program is not traced\n");
-		return 1;
+		exit(1);
 	}
-	return -1;
 }
