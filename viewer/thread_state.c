@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Events come when they end, so something nested arrives before what it is nested in: syscall() inside
- * another call, a signal handler's write inside a poll. Each thread therefore keeps its last accounted
- * intervals; a new one takes only the time that the ones inside it have not taken already.
- */
+/* Sums what thread_run.c finds out, by thread and state, and makes it add up to the thread's presence. */
 #include "viewer/thread_state.h"
-
-#define N_RECENT 16
-
-struct interval {
-	uint64_t begin_ns, end_ns;
-	uint64_t taken_ns; /* accounted within; less than its length where intervals were joined */
-};
 
 struct lane {
 	struct thread_time time;
-	struct interval recent[N_RECENT]; /* disjoint, oldest first */
-	uint32_t n_recent;
+	int64_t blocked_ns[FR_STATE_N], runnable_ns; /* may pass below 0 on the way */
 };
 
 struct thread_states {
+	struct runs *runs;
 	GPtrArray *lanes; /* owned struct lane *, by thread; NULL: no events */
 };
 
@@ -29,6 +18,7 @@ struct thread_states *thread_states_new(void)
 {
 	struct thread_states *states = g_new0(struct thread_states, 1);
 
+	states->runs = runs_new();
 	states->lanes = g_ptr_array_new_with_free_func(g_free);
 	return states;
 }
@@ -37,6 +27,7 @@ void thread_states_free(struct thread_states *states)
 {
 	if (!states)
 		return;
+	runs_free(states->runs);
 	g_ptr_array_free(states->lanes, TRUE);
 	g_free(states);
 }
@@ -50,82 +41,145 @@ static struct lane *states_lane(struct thread_states *states, uint32_t thread)
 	return states->lanes->pdata[thread];
 }
 
-/* Time of [begin, end] that nothing took yet; takes it. */
-static uint64_t lane_take(struct lane *lane, uint64_t begin, uint64_t end)
+static void lane_add(
+	struct lane *lane, const struct trace *trace, uint32_t thread, const struct run_stay *stay)
 {
-	uint64_t taken = 0;
+	uint64_t begin, end;
 
-	while (lane->n_recent > 0) {
-		struct interval *last = &lane->recent[lane->n_recent - 1];
-		if (last->end_ns <= begin)
-			break;
-		if (last->begin_ns <
-			begin) { /* overlaps partly: never seen, but must not count twice */
-			begin = MIN(last->end_ns, end);
-			break;
-		}
-		taken += last->taken_ns;
-		lane->n_recent--;
-	}
-	uint64_t length = end > begin ? end - begin : 0;
-	taken = MIN(taken, length);
-	if (lane->n_recent == N_RECENT) { /* join the two oldest */
-		struct interval *a = &lane->recent[0];
-		a->end_ns = a[1].end_ns;
-		a->taken_ns += a[1].taken_ns;
-		for (uint32_t i = 1; i + 1 < N_RECENT; i++)
-			lane->recent[i] = lane->recent[i + 1];
-		lane->n_recent--;
-	}
-	lane->recent[lane->n_recent++] = (struct interval){ begin, end, length };
-	return length - taken;
+	if (stay->n_offs == 0)
+		return;
+	runs_presence(trace, thread, &begin, &end);
+	for (size_t i = 0; i < stay->n_offs; i++)
+		run_off_add(&stay->offs[i], begin, end ? end : UINT64_MAX,
+			&lane->blocked_ns[stay->state], &lane->runnable_ns);
 }
 
 static int states_event(void *self, struct trace *trace, const struct trace_event *at)
 {
-	const struct event *event = at->event;
-	uint32_t state;
+	struct thread_states *states = self;
+	struct run_stay stay;
 
-	if (event->kind == EVENT_WAIT)
-		state = event_lock_state(event->wait.kind);
-	else if (event->kind == EVENT_CALL || event->kind == EVENT_PATH)
-		state = event_call_state(event->call.call);
-	else
+	if (!runs_event(states->runs, trace, at, &stay))
 		return 0;
-	struct lane *lane = states_lane(self, at->thread);
-	lane->time.n_events++;
-	lane->time.state_ns[state] += lane_take(lane, at->begin_ns, at->begin_ns + at->dur_ns);
+	struct lane *lane = states_lane(states, at->thread);
+	lane->time.n_events += at->event->kind != EVENT_WOKEN;
+	lane->time.state_ns[stay.state] += stay.untaken_ns;
+	lane_add(lane, trace, at->thread, &stay);
 	return 0;
 }
 
 struct trace_pass thread_states_pass(struct thread_states *states)
 {
-	return (struct trace_pass){ .event = states_event, .self = states };
+	return (struct trace_pass){ .event = states_event, .self = states, .is_unclipped = 1 };
+}
+
+static uint64_t sum(const uint64_t parts[FR_STATE_N])
+{
+	uint64_t all = 0;
+
+	for (int i = 0; i < FR_STATE_N; i++)
+		all += parts[i];
+	return all;
+}
+
+/* Makes the parts sum to `total` by shares; the largest takes what rounding leaves. Without any, the first. */
+static void scale(uint64_t parts[FR_STATE_N], uint64_t total)
+{
+	uint64_t all = sum(parts), rest = total;
+	int largest = 0;
+
+	if (all == total)
+		return;
+	for (int i = 0; i < FR_STATE_N; i++) {
+		if (parts[i] > parts[largest])
+			largest = i;
+		parts[i] = all ? (uint64_t)((double)parts[i] / (double)all * (double)total) : 0;
+		parts[i] = MIN(parts[i], rest);
+		rest -= parts[i];
+	}
+	parts[largest] += rest;
+}
+
+/*
+ * By records. A wait's time in the run queue is part of its blocked time where no wakeup was recorded; the kernel's total
+ * tells how much of it there was.
+ */
+static void finish_exact(
+	const struct lane *lane, const struct thread *thread, struct thread_time *time)
+{
+	uint64_t runnable = MAX(lane->runnable_ns, 0), blocked;
+
+	for (int i = 0; i < FR_STATE_N; i++)
+		time->blocked_ns[i] = MAX(lane->blocked_ns[i], 0);
+	runnable = MIN(runnable, time->present_ns);
+	blocked = MIN(sum(time->blocked_ns), time->present_ns - runnable);
+	if (thread->delay_ns > 0 && (uint64_t)thread->delay_ns > runnable) {
+		uint64_t more = MIN((uint64_t)thread->delay_ns - runnable, blocked);
+		runnable += more;
+		blocked -= more;
+	}
+	scale(time->blocked_ns, blocked);
+	time->runnable_ns = runnable;
+	time->run_ns = time->present_ns - runnable - blocked;
+	time->sched = THREAD_SCHED_EXACT;
+}
+
+/* By the kernel's totals: the calls say how the time off the CPU divides. */
+static void finish_totals(const struct thread *thread, struct thread_time *time)
+{
+	uint64_t blocked;
+
+	time->run_ns = MIN((uint64_t)MAX(thread->cpu_ns, 0), time->present_ns);
+	time->runnable_ns =
+		MIN((uint64_t)MAX(thread->delay_ns, 0), time->present_ns - time->run_ns);
+	blocked = time->present_ns - time->run_ns - time->runnable_ns;
+	for (int i = 1; i < FR_STATE_N; i++)
+		time->blocked_ns[i] = time->state_ns[i];
+	if (sum(time->blocked_ns) < blocked)
+		time->blocked_ns[FR_STATE_RUNNING] = blocked - sum(time->blocked_ns);
+	scale(time->blocked_ns, blocked);
+	time->sched = THREAD_SCHED_TOTALS;
+}
+
+static void finish_unknown(struct thread_time *time)
+{
+	for (int i = 1; i < FR_STATE_N; i++)
+		time->blocked_ns[i] = time->state_ns[i];
+	time->run_ns = time->state_ns[FR_STATE_RUNNING];
+	time->sched = THREAD_SCHED_UNKNOWN;
 }
 
 void thread_states_finish(struct thread_states *states, struct trace *trace)
 {
 	for (guint i = 0; i < trace->threads->len; i++) {
 		const struct thread *thread = trace_thread(trace, i);
-		const struct process *process = trace_process(trace, thread->process);
-		uint64_t start = MAX(thread->start_ns, trace->begin_ns);
-		uint64_t end = thread->end_ns ? thread->end_ns : process->end_ns;
-		uint64_t known = 0;
 		struct lane *lane = states_lane(states, i);
 		struct thread_time *time = &lane->time;
+		struct run_stay stay;
+		uint64_t begin, end, known;
 
-		end = end && end < trace->end_ns ? end : trace->end_ns;
-		time->present_ns = end > start ? end - start : 0;
-		if (thread->since_ns && thread->state != FR_STATE_RUNNING &&
-			thread->state < FR_STATE_EXITED && thread->since_ns < end) {
-			uint64_t begin = MAX(thread->since_ns, start);
-			time->open_ns = lane_take(lane, begin, end);
-			time->state_ns[thread->state] += time->open_ns;
+		runs_presence(trace, i, &begin, &end);
+		time->present_ns = end > begin ? end - begin : 0;
+		if (runs_open(states->runs, trace, i, &stay)) {
+			time->open_ns = stay.untaken_ns;
+			time->state_ns[stay.state] += time->open_ns;
+			lane_add(lane, trace, i, &stay);
 		}
-		for (int j = 0; j < FR_STATE_N; j++)
-			known += time->state_ns[j];
+		if (runs_rest(states->runs, trace, i, &stay))
+			lane_add(lane, trace, i, &stay);
+		known = sum(time->state_ns);
 		time->state_ns[FR_STATE_RUNNING] =
 			time->present_ns > known ? time->present_ns - known : 0;
+		time->counts = runs_counts(states->runs, i);
+		int is_exact = runs_are_exact(states->runs);
+		const struct run_counts *counts = &time->counts;
+		int has_records = counts->n_in + counts->n_voluntary + counts->n_involuntary > 0;
+		if (is_exact && (has_records || thread->cpu_ns < 0))
+			finish_exact(lane, thread, time);
+		else if (thread->cpu_ns >= 0 && (is_exact || thread->delay_ns >= 0))
+			finish_totals(thread, time);
+		else
+			finish_unknown(time);
 	}
 }
 

@@ -253,7 +253,7 @@ int trace_feed(struct trace *trace, const struct event *event, const struct trac
 {
 	struct trace_event at = { .event = event };
 	uint64_t dur = event_dur(event), end = event->time_ns;
-	int is_outside = 0, is_enough = 0;
+	int is_enough = 0;
 
 	if (event->kind >= EVENT_FIRST_DEF)
 		return 0;
@@ -270,15 +270,15 @@ int trace_feed(struct trace *trace, const struct event *event, const struct trac
 	if (!trace->begin_ns)
 		trace->begin_ns = end > dur ? end - dur : 0;
 	at.begin_ns = end > dur ? end - dur : 0;
-	is_outside = end < trace->begin_ns || (trace->end_ns && at.begin_ns > trace->end_ns);
+	at.is_outside = end < trace->begin_ns || (trace->end_ns && at.begin_ns > trace->end_ns);
 	at.begin_ns = MAX(at.begin_ns, trace->begin_ns);
 	if (trace->end_ns)
 		end = MIN(end, trace->end_ns);
 	at.dur_ns = end > at.begin_ns ? end - at.begin_ns : 0;
-	trace->n_outside += is_outside;
-	trace->n_events += !is_outside;
+	trace->n_outside += (uint64_t)at.is_outside;
+	trace->n_events += !at.is_outside;
 	for (size_t i = 0; i < n_passes; i++)
-		if (!is_outside || passes[i].is_unclipped)
+		if (!at.is_outside || passes[i].is_unclipped)
 			is_enough |= passes[i].event(passes[i].self, trace, &at);
 	return is_enough;
 }

@@ -117,6 +117,7 @@ struct trace_event {
 	const struct event *event;
 	uint32_t process, thread; /* indices */
 	uint64_t begin_ns, dur_ns;
+	int is_outside; /* of the window; only passes with is_unclipped see it */
 };
 
 /* An analysis. A result other than 0 from `event` ends the run early. */

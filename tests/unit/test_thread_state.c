@@ -116,6 +116,159 @@ static void a_reused_tid_is_two_threads(void)
 	end();
 }
 
+/* All that the scheduler did to a thread, in ms. */
+static void check_sched(uint32_t tid, uint64_t run_ms, uint64_t runnable_ms, uint64_t blocked_ms)
+{
+	const struct thread_time *time = of(tid);
+	uint64_t blocked = 0;
+
+	for (int i = 0; i < FR_STATE_N; i++)
+		blocked += time->blocked_ns[i];
+	CHECK_INT(time->run_ns, run_ms * 1000000);
+	CHECK_INT(time->runnable_ns, runnable_ms * 1000000);
+	CHECK_INT(blocked, blocked_ms * 1000000);
+	CHECK_INT(time->run_ns + time->runnable_ns + blocked, time->present_ns);
+}
+
+static void records_tell_running_runnable_and_blocked(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms state=poll since=1890ms cpu=805ms delay=15ms\n"
+		   "1100ms 10 switch_out cpu=0\n"
+		   "1150ms 10 wakeup cpu=0 waker_tid=11\n"
+		   "1160ms 10 switch_in cpu=1\n"
+		   "1170ms 10 wait kind=mutex dur=80ms\n"
+		   "1300ms 10 switch_out cpu=1 is_preempted=1\n"
+		   "1305ms 10 switch_in cpu=1\n"
+		   "1400ms 10 switch_out cpu=1\n"
+		   "1430ms 10 switch_in cpu=0\n"
+		   "1900ms 10 switch_out cpu=0\n"
+		   "2100ms 10 switch_in cpu=7\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_MUTEX], 50000000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_RUNNING], 30000000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_POLL], 100000000);
+	check_sched(10, 805, 15, 180);
+	CHECK_INT(of(10)->state_ns[FR_STATE_MUTEX], 80000000);
+	CHECK_INT(of(10)->sched, THREAD_SCHED_EXACT);
+	CHECK_INT(of(10)->counts.n_voluntary, 3);
+	CHECK_INT(of(10)->counts.n_involuntary, 1);
+	CHECK_INT(of(10)->counts.n_cpus, 3);
+	CHECK_INT(of(10)->counts.n_migrations, 2);
+	end();
+}
+
+static void nested_calls_divide_the_switches(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n"
+		   "1010ms 10 switch_in cpu=0\n"
+		   "1100ms 10 switch_out cpu=0\n1110ms 10 switch_in cpu=0\n"
+		   "1120ms 10 switch_out cpu=0\n1140ms 10 switch_in cpu=0\n"
+		   "1145ms 10 call call=write dur=30ms\n"
+		   "1150ms 10 switch_out cpu=0\n1190ms 10 switch_in cpu=0\n"
+		   "1200ms 10 call call=poll dur=110ms\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_FILE], 20000000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_POLL], 50000000);
+	check_sched(10, 920, 0, 80); /* 10 ms before its first record, in no call */
+	end();
+}
+
+/* Thread 11 was in its call, running, until it went off at some time before its first record. */
+static void a_first_switch_in_belongs_to_the_call_it_ends(void)
+{
+	run(WINDOW "0 11 state:thread start=500ms\n"
+		   "1010ms 12 switch_out cpu=0\n"
+		   "1200ms 11 call call=read dur=1ms\n"
+		   "1500ms 11 switch_in cpu=0\n"
+		   "1510ms 11 call call=recv dur=210ms\n");
+	CHECK_INT(of(11)->blocked_ns[FR_STATE_NET], 200000000);
+	CHECK_INT(of(11)->blocked_ns[FR_STATE_FILE], 0);
+	check_sched(11, 800, 0, 200);
+	end();
+}
+
+static void who_let_in_tells_when_it_was_ready(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n0 11 state:thread start=500ms\n"
+		   "1100ms 10 switch_out cpu=0\n1200ms 10 switch_in cpu=0\n"
+		   "1201ms 10 wait kind=mutex dur=110ms wake=41ms\n"
+		   "1300ms 11 switch_out cpu=0\n1400ms 11 switch_in cpu=0\n"
+		   "1410ms 11 call call=read dur=120ms\n"
+		   "1410ms 11 woken call=read dur=120ms waker=10 wake=30ms\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_MUTEX], 60000000);
+	check_sched(10, 900, 40, 60);
+	CHECK_INT(of(11)->blocked_ns[FR_STATE_FILE], 80000000);
+	check_sched(11, 900, 20, 80);
+	end();
+}
+
+/* Without wakeups, what the run queue took is known in sum only. */
+static void totals_correct_the_records(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms cpu=800ms delay=50ms\n"
+		   "1100ms 10 switch_out cpu=0\n1250ms 10 switch_in cpu=0\n"
+		   "1251ms 10 call call=recv dur=155ms\n"
+		   "1300ms 10 switch_out cpu=0\n1350ms 10 switch_in cpu=0\n"
+		   "1351ms 10 call call=poll dur=55ms\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_NET], 112500000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_POLL], 37500000);
+	check_sched(10, 800, 50, 150);
+	end();
+}
+
+static void totals_alone_give_shares(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms cpu=300ms delay=100ms slices=7 voluntary=5 "
+		   "involuntary=2\n"
+		   "0 11 state:thread start=500ms cpu=900ms delay=0\n"
+		   "1500ms 10 call call=recv dur=300ms\n"
+		   "1900ms 10 wait kind=cond dur=100ms\n"
+		   "1900ms 11 call call=read dur=900ms\n");
+	CHECK_INT(of(10)->sched, THREAD_SCHED_TOTALS);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_NET], 300000000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_COND], 100000000);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_RUNNING], 200000000);
+	check_sched(10, 300, 100, 600);
+	CHECK_INT(of(11)->blocked_ns[FR_STATE_FILE], 100000000);
+	check_sched(11, 900, 0, 100);
+	end();
+}
+
+static void a_lost_record_does_not_swallow_the_thread(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n"
+		   "1100ms 10 switch_out cpu=0\n"
+		   "1200ms 10 call call=recv dur=110ms\n" /* it came back, unseen */
+		   "1400ms 10 switch_in cpu=0\n"
+		   "1500ms 10 switch_in cpu=0\n"
+		   "1600ms 10 switch_out cpu=0\n1700ms 10 switch_out cpu=0\n"
+		   "1800ms 10 switch_in cpu=0\n");
+	CHECK_INT(of(10)->counts.n_missing, 4);
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_NET], 100000000);
+	check_sched(10, 700, 0, 300);
+	end();
+}
+
+static void any_number_of_switches_stays_bounded(void)
+{
+	g_autoptr(GString) text = g_string_new(WINDOW "0 10 state:thread start=500ms\n");
+
+	for (int i = 0; i < 20000; i++)
+		g_string_append_printf(text,
+			"%dus 10 switch_out cpu=0 is_preempted=1\n%dus 10 switch_in cpu=0\n",
+			1000000 + 40 * i, 1000010 + 40 * i);
+	run(text->str);
+	check_sched(10, 800, 200, 0);
+	end();
+}
+
+static void processes_that_are_not_traced_are_left_out(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n"
+		   "1100ms 99 switch_out proc=0 cpu=0\n1200ms 99 switch_in proc=0 cpu=0\n");
+	CHECK_INT(trace->processes->len, 1);
+	CHECK_INT(trace->n_untraced, 2);
+	end();
+}
+
 int main(void)
 {
 	CASE(states_and_rest_sum_to_presence,
@@ -125,5 +278,17 @@ int main(void)
 	CASE(many_nested_calls_stay_bounded, "any number of nested calls counts once");
 	CASE(open_waits_count_to_the_end, "a wait not over at the end counts up to it");
 	CASE(a_reused_tid_is_two_threads, "threads that had the same tid in turn are told apart");
+	CASE(records_tell_running_runnable_and_blocked,
+		"switches, wakeups and calls make running, runnable and blocked");
+	CASE(nested_calls_divide_the_switches, "a switch belongs to the innermost call");
+	CASE(a_first_switch_in_belongs_to_the_call_it_ends,
+		"a switch-in without its switch-out begins with the call");
+	CASE(who_let_in_tells_when_it_was_ready,
+		"without a wakeup's record the tracer's own word splits a wait");
+	CASE(totals_correct_the_records, "the kernel's delay is taken off the blocked time");
+	CASE(totals_alone_give_shares, "totals without records still sum to the presence");
+	CASE(a_lost_record_does_not_swallow_the_thread, "events prove a thread to run");
+	CASE(any_number_of_switches_stays_bounded, "stays are joined when they become many");
+	CASE(processes_that_are_not_traced_are_left_out, "records of other processes are left out");
 	return CHECK_DONE();
 }
