@@ -10,7 +10,6 @@
  * Not comparable are stacks deeper than the copy (DEEP) and those where libdw gives up with an error, all of whose
  * frames are the walk's (STOPPED). The walk writes exact addresses (interrupted pcs, trampolines) plus one.
  */
-#include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -23,6 +22,7 @@
 
 #include "agree.h"
 #include "proto/schema.h"
+#include "tests/lib/libdw_walk.h"
 #include "tracer/unwind.h"
 
 #define MAX_KINDS 64
@@ -37,7 +37,6 @@ struct kind {
 	unsigned n;
 };
 
-static const struct agree_sample *current; /* what libdw's callbacks look at */
 static pid_t pid;
 static Dwfl *dwfl;
 static struct kind kinds[MAX_KINDS];
@@ -46,73 +45,6 @@ static unsigned n_kinds, n_other;
 static const uint8_t *stack_of(const struct agree_sample *sample)
 {
 	return (const uint8_t *)(sample + 1) + AGREE_MAX_FRAMES * sizeof(uint64_t);
-}
-
-static pid_t next_thread(Dwfl *unused, void *argument, void **thread_argument)
-{
-	if (*thread_argument)
-		return 0;
-	*thread_argument = &current;
-	return pid;
-}
-
-static bool read_memory(Dwfl *unused, Dwarf_Addr address, Dwarf_Word *result, void *argument)
-{
-	uint64_t offset = address - (current->registers[7] - AGREE_RED_ZONE);
-
-	if (current->n_stack < 8 || offset > current->n_stack - 8)
-		return false;
-	memcpy(result, stack_of(current) + offset, sizeof(*result));
-	return true;
-}
-
-static bool set_registers(Dwfl_Thread *thread, void *argument)
-{
-	Dwarf_Word words[17];
-
-	for (unsigned i = 0; i < 17; i++)
-		words[i] = current->registers[i];
-	return dwfl_thread_state_registers(thread, 0, 17, words);
-}
-
-static int take_frame(Dwfl_Frame *frame, void *argument)
-{
-	struct frames *frames = argument;
-	bool is_exact;
-	Dwarf_Addr pc;
-
-	if (!dwfl_frame_pc(frame, &pc, &is_exact) || frames->n == AGREE_MAX_FRAMES)
-		return DWARF_CB_ABORT;
-	if (pc != 0)
-		frames->addr[frames->n++] = pc + is_exact;
-	return DWARF_CB_OK;
-}
-
-static int take_thread(Dwfl_Thread *thread, void *argument)
-{
-	return dwfl_thread_getframes(thread, take_frame, argument) == 0 ? DWARF_CB_OK
-									: DWARF_CB_ABORT;
-}
-
-static Dwfl *open_process(void)
-{
-	static char *no_path;
-	static const Dwfl_Callbacks callbacks = { .find_elf = dwfl_linux_proc_find_elf,
-		.find_debuginfo = dwfl_standard_find_debuginfo,
-		.debuginfo_path = &no_path };
-	static const Dwfl_Thread_Callbacks thread_callbacks = { .next_thread = next_thread,
-		.memory_read = read_memory,
-		.set_initial_registers = set_registers };
-	Dwfl *opened = dwfl_begin(&callbacks);
-
-	if (!opened || dwfl_linux_proc_report(opened, pid) != 0 ||
-		dwfl_report_end(opened, NULL, NULL) != 0 ||
-		!dwfl_attach_state(opened, NULL, pid, &thread_callbacks, NULL)) {
-		fprintf(stderr, "agree_check: libdw cannot open process %d: %s\n", (int)pid,
-			dwfl_errmsg(-1));
-		return NULL;
-	}
-	return opened;
 }
 
 /* "function+offset (module)" of a frame. */
@@ -172,15 +104,12 @@ static enum verdict compare(const struct agree_sample *sample, struct frames *re
 {
 	static int n_printed;
 	const uint64_t *addr = (const uint64_t *)(sample + 1);
+	const struct libdw_copy copy = { sample->registers, stack_of(sample),
+		sample->registers[7] - AGREE_RED_ZONE, sample->n_stack };
 	bool is_stopped;
 	size_t same = 0;
 
-	current = sample;
-	reference->n = 0;
-	is_stopped = dwfl_getthreads(dwfl, take_thread, reference) != 0;
-	/* An address that is none ends a stack, as it does for the walk. */
-	while (reference->n > 0 && reference->addr[reference->n - 1] >> ARCH_ADDRESS_BITS)
-		reference->n--;
+	reference->n = libdw_walk(dwfl, &copy, reference->addr, AGREE_MAX_FRAMES, &is_stopped);
 	while (same < sample->n_frames && same < reference->n &&
 		(addr[same] == reference->addr[same] || addr[same] == reference->addr[same] + 1))
 		same++;
@@ -293,7 +222,10 @@ int main(int argc, char **argv)
 	}
 	out = result ? fopen(result, "a") : stdout;
 	t.per_frame = calloc(header->n_wanted + 1, sizeof(*t.per_frame));
-	dwfl = open_process();
+	dwfl = libdw_open(pid);
+	if (!dwfl)
+		fprintf(stderr, "agree_check: libdw cannot open process %d: %s\n", (int)pid,
+			dwfl_errmsg(-1));
 	if (!dwfl || !out || !t.per_frame)
 		return 1;
 	program_name(name, sizeof(name));

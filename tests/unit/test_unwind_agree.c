@@ -4,9 +4,9 @@
  * handler against libdw, which unwinds a copy of registers and stack afterwards. UNWIND_SAMPLES sets how many.
  */
 #include "check.h"
+#include "libdw_walk.h"
 #include "walk.h"
 
-#include <elfutils/libdwfl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -77,89 +77,6 @@ static void *send_signals(void *argument)
 	return argument;
 }
 
-static pid_t next_thread(Dwfl *dwfl, void *argument, void **thread_argument)
-{
-	if (*thread_argument)
-		return 0;
-	*thread_argument = argument;
-	return getpid();
-}
-
-static bool read_memory(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void *argument)
-{
-	const struct sample *sample = *(const struct sample **)argument;
-	uint64_t offset = address - (sample->registers[ARCH_REG_SP] - ARCH_RED_ZONE);
-
-	if (sample->n_stack < 8 || offset > sample->n_stack - 8)
-		return false;
-	memcpy(result, sample->stack + offset, sizeof(*result));
-	return true;
-}
-
-static bool set_registers(Dwfl_Thread *thread, void *argument)
-{
-	const struct sample *sample = *(const struct sample **)argument;
-	Dwarf_Word words[17];
-
-	for (unsigned i = 0; i < 17; i++)
-		words[i] = sample->registers[i];
-	return dwfl_thread_state_registers(thread, 0, 17, words);
-}
-
-static int take_frame(Dwfl_Frame *frame, void *argument)
-{
-	struct walk_result *reference = argument;
-	bool is_exact;
-	Dwarf_Addr pc;
-
-	if (!dwfl_frame_pc(frame, &pc, &is_exact) || reference->n == WALK_MAX)
-		return DWARF_CB_ABORT;
-	if (pc != 0)
-		reference->addr[reference->n++] = pc + is_exact;
-	return DWARF_CB_OK;
-}
-
-static int take_thread(Dwfl_Thread *thread, void *argument)
-{
-	dwfl_thread_getframes(thread, take_frame, argument);
-	return DWARF_CB_OK;
-}
-
-/* libdw's walk of the sample. */
-static void unwind_copy(Dwfl *dwfl, const struct sample **current, const struct sample *sample,
-	struct walk_result *reference)
-{
-	*current = sample;
-	reference->n = 0;
-	dwfl_getthreads(dwfl, take_thread, reference);
-	/*
-	 * While libgcc installs a landing pad its tables are wrong for some instructions, and libdw ends with
-	 * an address that is none. The walk does not write such a one.
-	 */
-	if (reference->n > 0 && reference->addr[reference->n - 1] >> ARCH_ADDRESS_BITS)
-		reference->n--;
-}
-
-static Dwfl *open_self(const struct sample **current)
-{
-	static char *no_path;
-	static const Dwfl_Callbacks callbacks = { .find_elf = dwfl_linux_proc_find_elf,
-		.find_debuginfo = dwfl_standard_find_debuginfo,
-		.debuginfo_path = &no_path };
-	static const Dwfl_Thread_Callbacks thread_callbacks = { .next_thread = next_thread,
-		.memory_read = read_memory,
-		.set_initial_registers = set_registers };
-	Dwfl *dwfl = dwfl_begin(&callbacks);
-
-	if (!dwfl || dwfl_linux_proc_report(dwfl, getpid()) != 0 ||
-		dwfl_report_end(dwfl, NULL, NULL) != 0 ||
-		!dwfl_attach_state(dwfl, NULL, getpid(), &thread_callbacks, (void *)current)) {
-		printf("# libdw: %s\n", dwfl_errmsg(-1));
-		return NULL;
-	}
-	return dwfl;
-}
-
 static void take_samples(void)
 {
 	struct sigaction action = { .sa_sigaction = on_sample,
@@ -182,20 +99,23 @@ static void take_samples(void)
 static void check_samples(void)
 {
 	static struct walk_result walk, reference;
-	const struct sample *current = NULL;
 	unsigned n_agreed = 0, n_whole = 0, n_guessed = 0;
 	uint64_t n_frames = 0;
 	Dwfl *dwfl;
 
 	take_samples();
-	dwfl = open_self(&current);
+	dwfl = libdw_open(getpid());
 	CHECK(dwfl != NULL);
-	if (!dwfl)
+	if (!dwfl) {
+		printf("# libdw: %s\n", dwfl_errmsg(-1));
 		return;
+	}
 	for (unsigned i = 0; i < n_samples; i++) {
 		const struct sample *sample = &samples[i];
+		const struct libdw_copy copy = { sample->registers, sample->stack,
+			sample->registers[ARCH_REG_SP] - ARCH_RED_ZONE, sample->n_stack };
 
-		unwind_copy(dwfl, &current, sample, &reference);
+		reference.n = libdw_walk(dwfl, &copy, reference.addr, WALK_MAX, NULL);
 		memcpy(walk.addr, sample->frames, sizeof(sample->frames));
 		walk.n = sample->n_frames;
 		walk.flags = sample->flags;
