@@ -64,7 +64,7 @@ endforeach()
 if(NOT FLIGHTREC_SANITIZE) # a sanitizer calls into its runtime from everywhere
   fr_e2e_test(e2e_signal_reach signal_reach.sh)
   fr_e2e_test(e2e_stress_unwind stress_unwind.sh)
-  fr_e2e_test(e2e_stress_unwind_exit stress_unwind_exit.sh)
+  fr_e2e_test(e2e_stress_unwind_exit "stress_unwind.sh;exit")
 endif()
 
 if(NOT FLIGHTREC_SANITIZE) # whose runtimes have a dlopen() and a vfork() of their own
