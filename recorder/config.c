@@ -98,14 +98,14 @@ static bool set(struct config *config, const char *key, const yaml_mark_t *mark,
 	return why ? fail(config, mark, "%s: %s: %s", key, text, why) : true;
 }
 
-/* A list of words, for the one setting that is a list. */
+/* A list of words, for the settings that are lists. */
 static bool set_list(struct config *config, const char *key, const yaml_mark_t *mark)
 {
 	const struct option_row *row = option_find_key(key);
 	g_autoptr(GString) text = g_string_new(NULL);
 	yaml_event_t event;
 
-	if (row && row->kind != OPTION_EVENTS)
+	if (row && row->kind != OPTION_EVENTS && row->kind != OPTION_SLOW)
 		return fail(config, mark, "%s: expected one value, not a list", key);
 	for (;;) {
 		yaml_event_type_t type;

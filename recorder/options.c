@@ -36,6 +36,10 @@ static const char doc[] =
 	"      or: go tool pprof http://127.0.0.1:6060/debug/pprof/profile\n"
 	"  trace-record --cpuprofile=cpu.pb.gz --trace build.out -- make\n"
 	"      writes both when make ends; then: trace-view summary build.out\n"
+	"  trace-record --on-slow request=250ms --on-rss 2G -- ./server\n"
+	"      writes a trace of the seconds before, each time that happens\n"
+	"  trace-record --recover\n"
+	"      writes what recorders that were killed have left behind\n"
 	"  trace-record --listen 127.0.0.1:0 --port-file port --output-dir /var/tmp -- ./server\n"
 	"      takes a free port and writes its number to the file `port'\n";
 
@@ -223,6 +227,7 @@ void options_parse(int argc, char **argv, struct options *options_out)
 		.idle_ns = 15000000000,
 		.output_dir = ".",
 		.buffer_bytes = 64ull << 20,
+		.sched_bytes = 16ull << 20,
 		.max_trace_bytes = 2ull << 30,
 		.events = FR_EVENTS_ALL,
 		.alloc_rate = 512ull << 10,
@@ -230,6 +235,8 @@ void options_parse(int argc, char **argv, struct options *options_out)
 		.cpu_hz = 100,
 		.block_rate_ns = 1,
 		.mutex_fraction = 1,
+		.trigger_rate_ns = 60000000000,
+		.trigger_keep = 10,
 	};
 	fill_argp_options(table);
 	argp_err_exit_status = EXIT_USAGE;

@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "proto/control.h"
+
 enum options_mode {
 	OPTIONS_DEV = 0,
 	OPTIONS_PROD = 1, /* nothing is served, unless enable_pprof says so */
@@ -23,6 +25,13 @@ enum options_switch {
 	OPTIONS_UNSET = 0,
 	OPTIONS_NO = 1,
 	OPTIONS_YES = 2,
+};
+
+/* Which ends of traced processes leave a trace: see death.h. */
+enum options_on_death {
+	OPTIONS_DEATH_ABNORMAL = 0,
+	OPTIONS_DEATH_ALL = 1, /* every end, however it was */
+	OPTIONS_DEATH_NONE = 2,
 };
 
 #define OPTIONS_FOREVER UINT64_MAX /* of linger_ns */
@@ -58,7 +67,20 @@ struct options {
 	uint32_t cpu_engine;	 /* enum options_cpu_engine */
 	uint64_t block_rate_ns;	 /* as fr_control's */
 	uint32_t mutex_fraction; /* as fr_control's */
+	uint32_t sched;		 /* enum sched_choice */
+	uint64_t sched_bytes;	 /* records of the scheduler kept in memory */
 	uint64_t debuginfod_ns;	 /* servers may be asked for debug files for so long; 0: never */
+
+	/* Deaths and triggers. 0: no such trigger. */
+	uint32_t on_death;  /* enum options_on_death */
+	uint32_t on_signal; /* number of the signal to us */
+	uint64_t on_lock_ns, on_call_ns, on_rss_bytes, on_heap_bytes;
+	uint32_t on_threads;
+	uint32_t on_deadlock; /* enum options_switch; unset: yes */
+	struct fr_slow_rule slow[FR_CONTROL_MAX_SLOW];
+	uint32_t n_slow;
+	uint64_t trigger_rate_ns; /* one snapshot in this time */
+	uint32_t trigger_keep;	  /* files of triggers that stay, and of deaths */
 
 	const char *config; /* --config; NULL: none */
 	bool is_quiet;

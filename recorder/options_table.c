@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <signal.h>
 #include <string.h>
 
 #include "common/units.h"
 #include "proto/schema.h"
+#include "recorder/process_end.h"
 
 #define MIN_BUFFER (1ull << 20)
 #define MAX_BUFFER (1ull << 40)
+#define MIN_SCHED_BUFFER (256ull << 10)
 #define MIN_TRACE (1ull << 20)
 #define MAX_STACK_DEPTH 512
 #define MAX_CPU_HZ 10000
@@ -43,7 +46,7 @@ const struct option_row option_rows[] = {
 
 	{ OPTION_TITLE, NULL, NULL, NULL, 0, 0, 0, "What:" },
 	{ OPTION_EVENTS, "events", NULL, "LIST", FIELD(events), 0, 0,
-		"Comma-separated: lock, syscall, alloc, thread, user, all, none; -NAME leaves one out (default all; thread is always on)" },
+		"Comma-separated: lock, syscall, alloc, thread, user, sched, all, none; -NAME leaves one out (default all; thread is always on)" },
 	{ OPTION_TIME, "lock-threshold", NULL, "TIME", FIELD(lock_ns), 0, INT64_MAX,
 		"Count lock waits shorter than TIME, do not record them (default 0s)" },
 	{ OPTION_TIME, "syscall-threshold", NULL, "TIME", FIELD(syscall_ns), 0, INT64_MAX,
@@ -60,6 +63,8 @@ const struct option_row option_rows[] = {
 		"CPU profiles: samples per second of CPU time and thread (default 100)" },
 	{ OPTION_ENGINE, "cpu-engine", NULL, "ENGINE", FIELD(cpu_engine), 0, 0,
 		"CPU profiles: `signal' (timers in the program), `perf' (by the kernel, no signals), or `auto' (the default: signals unless the program uses SIGPROF)" },
+	{ OPTION_SCHED, "sched", NULL, "STEP", FIELD(sched), 0, 0,
+		"What the kernel's scheduler does: by `bpf' (every switch and who woke whom), `switch' (every switch), `schedstat' (totals), `off', or `auto' (the default: the first that is permitted)" },
 	{ OPTION_COUNT, "stack-depth", NULL, "N", FIELD(stack_depth), 1, MAX_STACK_DEPTH,
 		"Frames kept per stack, 1 to 512 (default 64)" },
 	{ OPTION_LIMIT, "debuginfod", NULL, "TIME", FIELD(debuginfod_ns), 0, INT64_MAX,
@@ -68,12 +73,38 @@ const struct option_row option_rows[] = {
 	{ OPTION_TITLE, NULL, NULL, NULL, 0, 0, 0, "How much:" },
 	{ OPTION_SIZE, "buffer-size", NULL, "SIZE", FIELD(buffer_bytes), MIN_BUFFER, MAX_BUFFER,
 		"Memory of the flight recorder, all CPUs together (default 64M)" },
+	{ OPTION_SIZE, "sched-buffer", NULL, "SIZE", FIELD(sched_bytes), MIN_SCHED_BUFFER, MAX_BUFFER,
+		"Memory for the scheduler's records, of about 4 bytes each (default 16M); a run's may go to disk" },
 	{ OPTION_SIZE, "max-trace-size", NULL, "SIZE", FIELD(max_trace_bytes), MIN_TRACE, INT64_MAX,
 		"End a recording when it takes SIZE on disk (default 2G)" },
 	{ OPTION_TIME, "max-duration", NULL, "TIME", FIELD(max_duration_ns), 0, INT64_MAX,
 		"Refuse profiles, traces and runs that would take longer (default 0s: no limit but their own)" },
 	{ OPTION_TIME, "idle-timeout", NULL, "TIME", FIELD(idle_ns), SECOND, 3600 * SECOND,
 		"Close connections on which nothing moves; profiles may take longer (default 15s)" },
+
+	{ OPTION_TITLE, NULL, NULL, NULL, 0, 0, 0, "When to write a trace unasked:" },
+	{ OPTION_DEATH, "on-death", NULL, "WHICH", FIELD(on_death), 0, 0,
+		"When a process dies: `abnormal' (the default: the program by a signal, _exit() or a status other than 0, its children by a signal), `all', or `none'" },
+	{ OPTION_SIGNAL, "on-signal", NULL, "SIGNAL", FIELD(on_signal), 0, 0,
+		"When trace-record is sent SIGNAL, such as USR2, which then is not passed on to the program" },
+	{ OPTION_SLOW, "on-slow", NULL, "NAME=TIME", FIELD(slow), 0, INT64_MAX,
+		"When a region or task of type NAME takes TIME or longer; may be given up to 8 times; without NAME= any type" },
+	{ OPTION_TIME, "on-lock", NULL, "TIME", FIELD(on_lock_ns), 0, INT64_MAX,
+		"When a wait for a lock takes TIME or longer" },
+	{ OPTION_TIME, "on-call", NULL, "TIME", FIELD(on_call_ns), 0, INT64_MAX,
+		"When a system call takes TIME or longer, waiting for work and sleeping apart" },
+	{ OPTION_COUNT, "on-threads", NULL, "N", FIELD(on_threads), 0, INT32_MAX,
+		"When a process has N threads or more" },
+	{ OPTION_SIZE, "on-rss", NULL, "SIZE", FIELD(on_rss_bytes), 0, MAX_BUFFER,
+		"When a process has SIZE in memory or more" },
+	{ OPTION_SIZE, "on-heap", NULL, "SIZE", FIELD(on_heap_bytes), 0, MAX_BUFFER,
+		"When the live heap of a process, by its samples, is SIZE or more" },
+	{ OPTION_SWITCH, "on-deadlock", NULL, "yes|no", FIELD(on_deadlock), 0, 0,
+		"When threads wait for each other in a circle (default yes)" },
+	{ OPTION_TIME, "trigger-rate", NULL, "TIME", FIELD(trigger_rate_ns), 0, INT64_MAX,
+		"Write one trace in TIME at most; others are counted (default 1m; 0s: no limit)" },
+	{ OPTION_COUNT, "trigger-keep", NULL, "N", FIELD(trigger_keep), 1, 100000,
+		"Keep the N newest of these traces, and of those of deaths (default 10)" },
 
 	{ OPTION_TITLE, NULL, NULL, NULL, 0, 0, 0, "Who may ask:" },
 	{ OPTION_NAME, "token-file", "pprof.auth.file", "FILE", FIELD(token_file), 0, 0,
@@ -220,7 +251,7 @@ static char *set_events(const char *text, uint32_t *out)
 		return NULL;
 	return g_strdup_printf(
 		"unknown class \"%s\"; expected a comma-separated list of lock, syscall, alloc, "
-		"thread, user, all, none, or -NAME to leave one out",
+		"thread, user, sched, all, none, or -NAME to leave one out",
 		bad);
 }
 
@@ -255,10 +286,64 @@ static char *set_name(const char *text, struct options *options, const char **ou
 	return NULL;
 }
 
+/* What we may be sent besides that which tells us, or the program, to end or to stop. */
+static char *set_signal(const char *text, uint32_t *out)
+{
+	static const int allowed[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGURG, SIGIO, SIGPWR,
+		SIGQUIT, SIGHUP };
+	int number = process_signal_number(text);
+	bool is_fine = number >= SIGRTMIN && number <= SIGRTMAX;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(allowed); i++)
+		is_fine |= number == allowed[i];
+	if (!is_fine)
+		return g_strdup("expected USR1, USR2, ALRM, WINCH, URG, IO, PWR, QUIT, HUP or "
+				"RTMIN+N");
+	*out = (uint32_t)number;
+	return NULL;
+}
+
+/* One "NAME=TIME", or "TIME" for every name. */
+static char *add_slow(const struct option_row *row, const char *text, struct options *options)
+{
+	const char *time = strrchr(text, '=');
+	size_t n_name = time ? (size_t)(time - text) : 0;
+	struct fr_slow_rule rule = { .ns = 0 };
+	char *why = set_time(row, time ? time + 1 : text, &rule.ns);
+
+	if (why || rule.ns == 0) {
+		g_free(why);
+		return g_strdup("expected NAME=TIME with a duration such as 250ms");
+	}
+	if (n_name >= sizeof(rule.type))
+		return g_strdup_printf("expected a name of at most %zu bytes",
+			sizeof(rule.type) - 1);
+	if (options->n_slow == FR_CONTROL_MAX_SLOW)
+		return g_strdup_printf("expected at most %d of these", FR_CONTROL_MAX_SLOW);
+	memcpy(rule.type, text, n_name);
+	options->slow[options->n_slow++] = rule;
+	return NULL;
+}
+
+static char *set_slow(const struct option_row *row, const char *text, struct options *options)
+{
+	g_auto(GStrv) rules = g_strsplit(text, ",", -1);
+
+	for (size_t i = 0; rules[i] || i == 0; i++) {
+		char *why = add_slow(row, rules[i] ? rules[i] : "", options);
+
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
 char *option_set(const struct option_row *row, const char *text, struct options *options)
 {
+	static const char *const deaths[] = { "abnormal", "all", "none", NULL };
 	static const char *const modes[] = { "dev", "prod", NULL };
 	static const char *const engines[] = { "auto", "signal", "perf", NULL };
+	static const char *const steps[] = { "auto", "bpf", "switch", "schedstat", "off", NULL };
 	void *field = (char *)options + row->offset;
 	char *why = NULL;
 	bool is_on = true;
@@ -293,6 +378,15 @@ char *option_set(const struct option_row *row, const char *text, struct options 
 		return set_events(text, field);
 	case OPTION_MODE:
 		return set_word(text, modes, "expected dev or prod", field);
+	case OPTION_SCHED:
+		return set_word(
+			text, steps, "expected auto, bpf, switch, schedstat or off", field);
+	case OPTION_DEATH:
+		return set_word(text, deaths, "expected abnormal, all or none", field);
+	case OPTION_SIGNAL:
+		return set_signal(text, field);
+	case OPTION_SLOW:
+		return set_slow(row, text, options);
 	case OPTION_ENGINE:
 		return set_word(text, engines, "expected auto, signal or perf", field);
 	}

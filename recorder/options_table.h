@@ -20,6 +20,10 @@ enum option_kind {
 	OPTION_EVENTS, /* uint32_t: options_events_parse() */
 	OPTION_MODE,   /* uint32_t enum options_mode */
 	OPTION_ENGINE, /* uint32_t enum options_cpu_engine */
+	OPTION_DEATH,  /* uint32_t enum options_on_death */
+	OPTION_SIGNAL, /* uint32_t number of a signal that we may be sent */
+	OPTION_SLOW, /* struct options: NAME=TIME, or several with commas; each adds to `slow` */
+	OPTION_SCHED,  /* uint32_t enum sched_choice */
 };
 
 struct option_row {
