@@ -295,6 +295,9 @@ enum fr_exit_kind {
 		2, /* _exit(), _Exit(), quick_exit(): nothing that was registered with exit() ran */
 };
 
+/* fr_slot.dump_seq of a thread that was asked when another one crashed. */
+#define FR_DUMP_CRASH UINT32_MAX
+
 /*
  * A signal that kills came to a thread whose program has left it to its default. The thread writes this and lets the
  * signal do what it would have done. Registers in the order of the kernel's gregs (x86-64), x0..x30 sp pc pstate (aarch64).

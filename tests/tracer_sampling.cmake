@@ -5,7 +5,7 @@ target_link_libraries(control_tool PRIVATE fr_flags fr_recorder)
 set_target_properties(control_tool PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/programs)
 
 set(T ${CMAKE_SOURCE_DIR}/tracer)
-set(FR_SAMPLER_SOURCES ${T}/sampler.c ${T}/sampler_signal.c ${T}/sigprof.c ${T}/dump.c ${T}/bucket.c ${T}/blackbox.c
+set(FR_SAMPLER_SOURCES ${T}/sampler.c ${T}/sampler_signal.c ${T}/disposition.c ${T}/sigprof.c ${T}/dump.c ${T}/bucket.c ${T}/blackbox.c
   ${T}/stack.c ${T}/real.c ${FR_UNWIND_SOURCES})
 # ThreadSanitizer puts off signals.
 if(NOT FLIGHTREC_SANITIZE MATCHES thread)

@@ -20,6 +20,7 @@
 #define LIBC_SIGNALS (1ull << 31 | 1ull << 32)
 
 static uint32_t is_woken;
+static uint32_t dump_wish; /* of helper_dump(): 0 none, 1 wanted, 2 done. A futex of this process */
 static uint32_t seen_recorder; /* its process id, once it was seen to live */
 static uint32_t dump_done;     /* the last dump_seq that was carried out, or found at the start */
 
@@ -43,6 +44,15 @@ static int is_recorder_gone(void)
 		return 0;
 	}
 	return pid == seen_recorder;
+}
+
+static void carry_out_wish(void)
+{
+	if (__atomic_load_n(&dump_wish, __ATOMIC_ACQUIRE) != 1)
+		return;
+	dump_take(FR_DUMP_CRASH);
+	__atomic_store_n(&dump_wish, 2, __ATOMIC_RELEASE);
+	sys(SYS_futex, &dump_wish, FUTEX_WAKE_PRIVATE, INT32_MAX);
 }
 
 static void carry_out(void)
@@ -86,6 +96,7 @@ static void *run(void *unused)
 		/* Acquire: pairs with the release of the recorder; the order is complete. */
 		done = __atomic_load_n(&fr_control->command_seq, __ATOMIC_ACQUIRE);
 		__atomic_store_n(&is_woken, 0, __ATOMIC_SEQ_CST);
+		carry_out_wish();
 		carry_out();
 		/* Release: who sees the number sees what came of it. */
 		__atomic_store_n(&fr_blackbox->helper_seq, done, __ATOMIC_RELEASE);
@@ -125,6 +136,7 @@ void helper_start(void)
 	int ret;
 
 	dump_done = load(&fr_control->dump_seq);
+	dump_wish = 0;
 	/* At once, so that also a program that ends soon is sampled from its beginning. */
 	if (load(&fr_control->cpu_hz))
 		sampler_set_rate(load(&fr_control->cpu_hz));
@@ -153,4 +165,19 @@ void helper_wake(void)
 		return;
 	__atomic_store_n(&is_woken, 1, __ATOMIC_SEQ_CST);
 	sys(SYS_futex, &fr_control->command_seq, FUTEX_WAKE, INT32_MAX);
+}
+
+void helper_dump(uint64_t wait_ns)
+{
+	/* Looked at again so often: a wake-up that comes between its look and its wait is lost to the helper. */
+	const struct timespec part = { 0, 2000000 };
+	uint64_t end_ns = fr_now() + wait_ns;
+
+	if (!fr_on || !fr_blackbox->helper_tid)
+		return;
+	__atomic_store_n(&dump_wish, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&dump_wish, __ATOMIC_ACQUIRE) != 2 && fr_now() < end_ns) {
+		helper_wake();
+		sys(SYS_futex, &dump_wish, FUTEX_WAIT_PRIVATE, 1, &part);
+	}
 }

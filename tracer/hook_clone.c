@@ -35,7 +35,7 @@ static int clone_run(void *argument)
 	status = start->routine(start->argument);
 	/* libc ends the thread, not the process: liblttng-ust's would stay behind. */
 	if (!start->is_raw && census_is_alone()) {
-		process_end();
+		process_end(FR_EXIT_DIRECT, status);
 		sys(SYS_exit_group, status);
 	}
 	return status;

@@ -15,6 +15,7 @@
 #include <lttng/ust-fork.h>
 
 #include "tracer/call.h"
+#include "tracer/exit.h"
 #include "tracer/fork.h"
 #include "tracer/hook_close.h"
 #include "tracer/process.h"
@@ -114,8 +115,8 @@ struct exec {
 };
 
 /* The image is about to be replaced. A path that the kernel could not read is not read by us either. */
-static void exec_begin(
-	struct exec *exec, int fd, const char *path, uintptr_t frame, uintptr_t caller)
+static void exec_begin(struct exec *exec, int fd, const char *path, char *const *env,
+	uintptr_t frame, uintptr_t caller)
 {
 	int saved_errno = errno;
 
@@ -125,7 +126,7 @@ static void exec_begin(
 		if (path && sys(SYS_faccessat, AT_FDCWD, path, F_OK) == -EFAULT)
 			path = NULL;
 		call_announce(&exec->call, path && path[0] ? path : "-");
-		process_exec(1);
+		process_exec(exit_is_env_traced(env));
 	}
 	errno = saved_errno;
 }
@@ -135,31 +136,31 @@ static void exec_failed(struct exec *exec, const char *path)
 	sigprof_exec_failed(&exec->sigprof);
 	if (!exec->is_traced)
 		return;
-	process_exec(0);
+	process_exec_failed();
 	call_end(&exec->call, -(int64_t)errno, path);
 }
 
-#define EXEC_HOOK(name, fd, path, params, args)                       \
-	FR_REAL(name)                                                 \
-	FR_EXPORT int name params                                     \
-	{                                                             \
-		struct exec exec;                                     \
-		int ret;                                              \
-                                                                      \
-		exec_begin(&exec, fd, path, FR_FRAME(), FR_RETURN()); \
-		ret = REAL(name) args;                                \
-		exec_failed(&exec, path);                             \
-		return ret;                                           \
+#define EXEC_HOOK(name, fd, path, env, params, args)                       \
+	FR_REAL(name)                                                      \
+	FR_EXPORT int name params                                          \
+	{                                                                  \
+		struct exec exec;                                          \
+		int ret;                                                   \
+                                                                           \
+		exec_begin(&exec, fd, path, env, FR_FRAME(), FR_RETURN()); \
+		ret = REAL(name) args;                                     \
+		exec_failed(&exec, path);                                  \
+		return ret;                                                \
 	}
 
-EXEC_HOOK(execve, -1, path, (const char *path, char *const argv[], char *const env[]),
+EXEC_HOOK(execve, -1, path, env, (const char *path, char *const argv[], char *const env[]),
 	(path, argv, env))
-EXEC_HOOK(execv, -1, path, (const char *path, char *const argv[]), (path, argv))
-EXEC_HOOK(execvp, -1, path, (const char *path, char *const argv[]), (path, argv))
-EXEC_HOOK(execvpe, -1, path, (const char *path, char *const argv[], char *const env[]),
+EXEC_HOOK(execv, -1, path, environ, (const char *path, char *const argv[]), (path, argv))
+EXEC_HOOK(execvp, -1, path, environ, (const char *path, char *const argv[]), (path, argv))
+EXEC_HOOK(execvpe, -1, path, env, (const char *path, char *const argv[], char *const env[]),
 	(path, argv, env))
-EXEC_HOOK(fexecve, fd, NULL, (int fd, char *const argv[], char *const env[]), (fd, argv, env))
-EXEC_HOOK(execveat, dir, path,
+EXEC_HOOK(fexecve, fd, NULL, env, (int fd, char *const argv[], char *const env[]), (fd, argv, env))
+EXEC_HOOK(execveat, dir, path, env,
 	(int dir, const char *path, char *const argv[], char *const env[], int flags),
 	(dir, path, argv, env, flags))
 
@@ -179,42 +180,28 @@ EXEC_HOOK(execveat, dir, path,
 			argv[i] = va_arg(list, char *);  \
 	} while (0)
 
-#define EXECL_HOOK(name, real, ...)                                   \
-	FR_EXPORT int name(const char *path, const char *first, ...)  \
-	{                                                             \
-		struct exec exec;                                     \
-		va_list list;                                         \
-		char **argv;                                          \
-		int ret;                                              \
-                                                                      \
-		va_start(list, first);                                \
-		COLLECT(argv, first, list);                           \
-		exec_begin(&exec, -1, path, FR_FRAME(), FR_RETURN()); \
-		ret = REAL(real)(path, argv __VA_ARGS__);             \
-		va_end(list);                                         \
-		exec_failed(&exec, path);                             \
-		return ret;                                           \
+#define EXECL_HOOK(name, real, env, ...)                                         \
+	FR_EXPORT int name(const char *path, const char *first, ...)             \
+	{                                                                        \
+		struct exec exec;                                                \
+		char *const *variables;                                          \
+		va_list list;                                                    \
+		char **argv;                                                     \
+		int ret;                                                         \
+                                                                                 \
+		va_start(list, first);                                           \
+		COLLECT(argv, first, list);                                      \
+		variables = (env);                                               \
+		va_end(list);                                                    \
+		exec_begin(&exec, -1, path, variables, FR_FRAME(), FR_RETURN()); \
+		ret = REAL(real)(path, argv __VA_ARGS__);                        \
+		exec_failed(&exec, path);                                        \
+		return ret;                                                      \
 	}
 
-EXECL_HOOK(execl, execv)
-EXECL_HOOK(execlp, execvp)
-EXECL_HOOK(execle, execve, , va_arg(list, char **))
-
-/*
- * An end without exit(): how forked children end. The blackbox says so, as the destructor does for exit().
- * Not in a vfork child, whose memory is its parent's.
- */
-#define EXIT_HOOK(name)                  \
-	FR_REAL(name)                    \
-	FR_EXPORT void name(int status)  \
-	{                                \
-		process_end();           \
-		REAL(name)(status);      \
-		__builtin_unreachable(); \
-	}
-
-EXIT_HOOK(_exit)
-EXIT_HOOK(_Exit)
+EXECL_HOOK(execl, execv, environ)
+EXECL_HOOK(execlp, execvp, environ)
+EXECL_HOOK(execle, execve, va_arg(list, char **), , variables)
 
 #define SPAWN_HOOK(name)                                                                        \
 	FR_REAL(name)                                                                           \
@@ -312,10 +299,14 @@ static long make(long (*real)(long, ...), long nr, const long args[6])
 		return close_guarded((int)args[0]);
 	if (nr == SYS_close_range)
 		return close_range_guarded((unsigned)args[0], (unsigned)args[1], (int)args[2]);
+	if (nr == SYS_exit_group)
+		process_end(FR_EXIT_DIRECT, (int)args[0]);
 	if (nr != SYS_execve && nr != SYS_execveat)
 		return real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 	sigprof_before_exec(&exec);
+	process_exec(exit_is_env_traced((char *const *)args[nr == SYS_execve ? 2 : 3]));
 	ret = real(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+	process_exec_failed();
 	sigprof_exec_failed(&exec);
 	return ret;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the program itself does with SIGPROF, see sigprof.h; all other signals go straight through. libc's functions
- * call each other inside, so each of them has a hook of its own.
+ * What the program itself does with the signals that we stand in for: SIGPROF (sigprof.h) and the fatal ones (fatal.h);
+ * all others go straight through. libc's functions call each other inside, so each of them has a hook of its own.
  */
 #include <signal.h>
 #include <stddef.h>
@@ -14,33 +14,39 @@
 
 #include "tracer/call.h"
 #include "tracer/eintr.h"
+#include "tracer/fatal.h"
 #include "tracer/helper.h"
 #include "tracer/process.h"
 #include "tracer/sampler.h"
 #include "tracer/sigprof.h"
 
 int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
-sigprof_handler __sysv_signal(int number, sigprof_handler handler);
-sigprof_handler sysv_signal(int number, sigprof_handler handler);
-sigprof_handler bsd_signal(int number, sigprof_handler handler);
+disposition_handler __sysv_signal(int number, disposition_handler handler);
+disposition_handler sysv_signal(int number, disposition_handler handler);
+disposition_handler bsd_signal(int number, disposition_handler handler);
 void monstartup(u_long low, u_long high);
 void moncontrol(int mode);
 
 /* Old names are called by old programs. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-/* Ours to look at? liblttng-ust leaves SIGPROF alone, and before our constructor nothing of ours is there. */
-static int is_sigprof(int number)
+/*
+ * Ours to look at? liblttng-ust leaves these signals alone, and before our constructor nothing of ours is there. NULL:
+ * no.
+ */
+static struct disposition *find(int number)
 {
-	return unlikely(number == SIGPROF) && process_is_ready();
+	if (!process_is_ready())
+		return NULL;
+	return number == SIGPROF ? &sigprof_disposition : fatal_disposition(number);
 }
 
 /* The program has given SIGPROF back: who is to be sampled may be sampled now. */
-static void look_again(int is_passive)
+static void look_again(int number, int is_passive)
 {
 	int saved_errno = errno;
 
-	if (is_passive && fr_on && !fr_self.in_vfork &&
+	if (number == SIGPROF && is_passive && fr_on && !fr_self.in_vfork &&
 		fr_blackbox->cpu_refusal == FR_CPU_SIGPROF_TAKEN)
 		helper_wake();
 	errno = saved_errno;
@@ -52,7 +58,7 @@ static __attribute__((noinline)) int is_given(uintptr_t pointer)
 	return pointer != 0;
 }
 
-static int is_passive(sigprof_handler handler)
+static int is_passive(disposition_handler handler)
 {
 	return handler == SIG_DFL || handler == SIG_IGN;
 }
@@ -61,29 +67,31 @@ static int is_passive(sigprof_handler handler)
 	FR_REAL(name)                                                                         \
 	FR_EXPORT int name(int number, const struct sigaction *action, struct sigaction *old) \
 	{                                                                                     \
+		struct disposition *d = find(number);                                         \
 		int ret;                                                                      \
                                                                                               \
-		if (!is_sigprof(number))                                                      \
+		if (!d)                                                                       \
 			return REAL(name)(number, action, old);                               \
-		ret = sigprof_action(action, old);                                            \
-		look_again(action &&is_passive(action->sa_handler));                          \
+		ret = disposition_action(d, action, old);                                     \
+		look_again(number, action &&is_passive(action->sa_handler));                  \
 		return ret;                                                                   \
 	}
 
 ACTION_HOOK(sigaction)
 ACTION_HOOK(__sigaction)
 
-#define SIGNAL_HOOK(name, flags)                                            \
-	FR_REAL(name)                                                       \
-	FR_EXPORT sigprof_handler name(int number, sigprof_handler handler) \
-	{                                                                   \
-		sigprof_handler ret;                                        \
-                                                                            \
-		if (!is_sigprof(number))                                    \
-			return REAL(name)(number, handler);                 \
-		ret = sigprof_signal(REAL(name), handler, flags);           \
-		look_again(is_passive(handler));                            \
-		return ret;                                                 \
+#define SIGNAL_HOOK(name, flags)                                                    \
+	FR_REAL(name)                                                               \
+	FR_EXPORT disposition_handler name(int number, disposition_handler handler) \
+	{                                                                           \
+		struct disposition *d = find(number);                               \
+		disposition_handler ret;                                            \
+                                                                                    \
+		if (!d)                                                             \
+			return REAL(name)(number, handler);                         \
+		ret = disposition_signal(d, REAL(name), handler, flags);            \
+		look_again(number, is_passive(handler));                            \
+		return ret;                                                         \
 	}
 
 SIGNAL_HOOK(signal, SA_RESTART)
@@ -97,13 +105,15 @@ SIGNAL_HOOK(sigset, 0)
 FR_REAL(siginterrupt)
 FR_EXPORT int siginterrupt(int number, int is_wanted)
 {
+	struct disposition *d = find(number);
 	int ret;
 
-	if (is_sigprof(number))
-		sigprof_yield();
+	if (!d || fr_self.in_vfork)
+		return REAL(siginterrupt)(number, is_wanted);
+	disposition_yield(d);
 	ret = REAL(siginterrupt)(number, is_wanted);
-	if (is_sigprof(number))
-		look_again(1);
+	disposition_return(d);
+	look_again(number, 1);
 	return ret;
 }
 
@@ -111,8 +121,9 @@ FR_REAL(sigignore)
 FR_EXPORT int sigignore(int number)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct disposition *d = find(number);
 
-	return is_sigprof(number) ? sigprof_action(&ignore, NULL) : REAL(sigignore)(number);
+	return d ? disposition_action(d, &ignore, NULL) : REAL(sigignore)(number);
 }
 
 /* A profiler of the program's own begins, with or before its handler; when the timer stops, it is over. */

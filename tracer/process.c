@@ -19,6 +19,8 @@
 #include "tracer/blackbox.h"
 #include "tracer/custom.h"
 #include "tracer/events_thread.h"
+#include "tracer/exit.h"
+#include "tracer/fatal.h"
 #include "tracer/helper.h"
 #include "tracer/internal.h"
 #include "tracer/live.h"
@@ -212,6 +214,8 @@ static void switch_on(const struct thread_birth *birth)
 	sampler_init();
 	thread_attach(birth);
 	emit_process();
+	fatal_start();
+	exit_start();
 	helper_start();
 }
 
@@ -248,12 +252,32 @@ static int is_other_process(void)
 	return (uint32_t)sys(SYS_getpid) != fr_blackbox->pid;
 }
 
-void process_end(void)
+/* May this thread write of this process? Also when our destructor has run. */
+static int is_recorded(void)
 {
-	if (!fr_on || fr_self.in_vfork || is_other_process())
+	return fr_blackbox && !fr_self.in_vfork && !is_other_process();
+}
+
+void process_note_end(int kind, int code)
+{
+	if (!is_recorded())
 		return;
+	fr_blackbox->exit_code = code & 0xff;
+	__atomic_store_n(&fr_blackbox->exit_kind, (uint32_t)kind, __ATOMIC_RELEASE);
+}
+
+static void set_ended(void)
+{
 	fr_blackbox->end_ns = fr_now();
 	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_EXITED, __ATOMIC_RELEASE);
+}
+
+void process_end(int kind, int code)
+{
+	if (!is_recorded())
+		return;
+	process_note_end(kind, code);
+	set_ended();
 }
 
 static __attribute__((destructor)) void stop(void)
@@ -264,7 +288,7 @@ static __attribute__((destructor)) void stop(void)
 		return;
 	sampler_end();
 	thread_detach();
-	process_end();
+	set_ended();
 	fr_on = 0;
 	errno = saved_errno;
 }
@@ -291,6 +315,7 @@ void process_after_fork(void)
 	__atomic_store_n(&fr_on, 1, __ATOMIC_RELEASE);
 	fr_blackbox->state = FR_PROCESS_RUNNING;
 	sigprof_after_fork();
+	fatal_after_fork();
 	sampler_init();
 	thread_after_fork();
 	emit_process();
@@ -302,15 +327,26 @@ void process_is_raw_child(void)
 	if (fr_on)
 		fr_count(forks_raw, 1);
 	sigprof_after_fork();
+	fatal_after_fork();
 	fr_on = 0;
 	fr_self.stage = FR_STAGE_OFF;
 }
 
-void process_exec(int is_now)
+void process_exec(int is_traced)
 {
-	__atomic_store_n(&fr_blackbox->state, is_now ? FR_PROCESS_EXECED : FR_PROCESS_RUNNING,
-		__ATOMIC_RELEASE);
-	fr_blackbox->end_ns = is_now ? fr_now() : 0;
+	if (!is_recorded())
+		return;
+	fr_blackbox->is_traced_exec = (uint32_t)is_traced;
+	fr_blackbox->end_ns = fr_now();
+	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_EXECED, __ATOMIC_RELEASE);
+}
+
+void process_exec_failed(void)
+{
+	if (!is_recorded() || fr_blackbox->state != FR_PROCESS_EXECED)
+		return;
+	__atomic_store_n(&fr_blackbox->state, FR_PROCESS_RUNNING, __ATOMIC_RELEASE);
+	fr_blackbox->end_ns = 0;
 }
 
 /* The real vfork(), for vfork.S. */

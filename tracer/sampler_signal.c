@@ -33,7 +33,7 @@ static size_t own_part(const uintptr_t *frames, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (sigprof_is_trampoline(frames[i]))
+		if (disposition_is_trampoline(frames[i]))
 			return 0;
 		if (fr_is_own(frames[i] - 1) && (i + 1 == n || !is_ours_or_lttng(frames[i + 1])))
 			return i + 1;

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdint.h>
 
+#include "tracer/disposition.h"
+
 /*
  * Installs our handler unless it is there or the program has one. Returns 0, and has stored `value` in *word (NULL:
  * nowhere) while it was ours; -EBUSY when it is the program's. Context: init | helper thread.
@@ -18,25 +20,14 @@ int sigprof_take(uint32_t *word, uint32_t value);
 /* The program has a use for SIGPROF that no handler shows (profil(), signalfd()): never ours from now on. */
 void sigprof_give_up(void);
 
-/* sigaction(SIGPROF, …) of the program: returns and sets errno as libc does. Context: any. */
-int sigprof_action(const struct sigaction *action, struct sigaction *old);
-
-/*
- * signal(), sigset() and the like, called for SIGPROF with `handler`: goes through `real` when the program's
- * own disposition is in force, or is to be; else they are sigaction() with `flags`. Context: any.
- */
-typedef void (*sigprof_handler)(int);
-sigprof_handler sigprof_signal(
-	sigprof_handler (*real)(int, sigprof_handler), sigprof_handler handler, int flags);
+/* Whose it is; see disposition.h. */
+extern struct disposition sigprof_disposition __attribute__((visibility("hidden")));
 
 /* Takes our handler away, if it is there, for a program that does `what` it cannot see through. Context: any. */
 void sigprof_yield(void);
 
 /* A SIGPROF that is not ours came to our handler: as the program has it. Context: signal. */
 void sigprof_foreign(int number);
-
-/* Is this frame, in the form of unwind_walk(), where handlers return to? Context: signal. */
-int sigprof_is_trampoline(uintptr_t frame);
 
 /*
  * An image that is replaced inherits which signals are ignored, and what is pending. What is between the two calls

@@ -68,6 +68,25 @@ static inline bool arch_context_has_eintr(const arch_context *context)
 	       ((const volatile uint32_t *)pc)[-1] == 0xd4000001;
 }
 
+/* All registers for a record of a crash: x0 to x30, sp, pc, pstate. Returns their number, at most 34. */
+static inline uint32_t arch_context_save(const arch_context *context, uint64_t *out)
+{
+	uint32_t i;
+
+	for (i = 0; i < 31; i++)
+		out[i] = context->uc_mcontext.regs[i];
+	out[i++] = context->uc_mcontext.sp;
+	out[i++] = context->uc_mcontext.pc;
+	out[i++] = context->uc_mcontext.pstate;
+	return i;
+}
+
+#define ARCH_SYSCALL_SIZE 4
+static inline bool arch_is_syscall(const uint8_t *code)
+{
+	return code[0] == 0x01 && code[1] == 0 && code[2] == 0 && code[3] == 0xd4;
+}
+
 /* Where the context lies once a handler has returned into the trampoline: after the siginfo. */
 static inline uintptr_t arch_signal_context(uintptr_t sp)
 {

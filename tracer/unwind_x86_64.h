@@ -66,6 +66,22 @@ static inline bool arch_context_has_eintr(const arch_context *context)
 	       ((const volatile uint8_t *)pc)[-1] == 0x05;
 }
 
+/* All registers, in the kernel's order, for a record of a crash. Returns their number, at most 34. */
+static inline uint32_t arch_context_save(const arch_context *context, uint64_t *out)
+{
+	uint32_t i;
+
+	for (i = 0; i < NGREG; i++)
+		out[i] = (uint64_t)context->uc_mcontext.gregs[i];
+	return i;
+}
+
+#define ARCH_SYSCALL_SIZE 2
+static inline bool arch_is_syscall(const uint8_t *code)
+{
+	return code[0] == 0x0f && code[1] == 0x05;
+}
+
 /* Where the context lies once a handler has returned into the trampoline, and how much of it we read. */
 static inline uintptr_t arch_signal_context(uintptr_t sp)
 {

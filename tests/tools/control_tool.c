@@ -8,7 +8,9 @@
  *   control_tool dump DIR PROC          asks the threads of a process (0: all) for their stacks
  *   control_tool dumps DIR PID          as many dumps as can be had, of all processes, until PID has ended; says how many
  *   control_tool run HZ PROGRAM …       sets the rate in $FLIGHTREC_DIR, then becomes PROGRAM
- *   control_tool show DIR               all processes: header, counters, threads, buckets of CPU samples
+ *   control_tool triggers DIR LOCK CALL TYPE SLOW   what fires a trigger: ns of a lock wait, a call, a region or task of a type
+ *   control_tool show DIR               all processes: header, counters, threads, buckets of CPU samples, the samples in
+ *                                       order, triggers, crash
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +31,7 @@
 #include "proto/schema.h"
 #include "proto/stack.h"
 #include "recorder/blackbox_read.h"
+#include "recorder/blackbox_tables.h"
 
 static void must(int is_good, const char *what)
 {
@@ -131,6 +134,18 @@ static int dump_all_the_time(const char *dir, pid_t pid)
 	return 0;
 }
 
+static int set_triggers(const char *dir, char **argv)
+{
+	struct fr_control *control = map_control(dir, 0);
+
+	control->trigger_lock_ns = strtoull(argv[0], NULL, 10);
+	control->trigger_call_ns = strtoull(argv[1], NULL, 10);
+	g_strlcpy(control->slow[0].type, argv[2], sizeof(control->slow[0].type));
+	control->slow[0].ns = strtoull(argv[3], NULL, 10);
+	control->n_slow = control->slow[0].ns ? 1 : 0;
+	return 0;
+}
+
 static int run(unsigned hz, char **argv)
 {
 	const char *dir = getenv(FR_ENV_DIR);
@@ -202,6 +217,61 @@ static void show_modules(struct blackbox *box)
 	}
 }
 
+static void show_samples(struct blackbox *box)
+{
+	g_autoptr(GArray) samples = NULL;
+	uint64_t n_missing = blackbox_samples(box, 0, &samples);
+
+	printf("samples proc=%u n=%u missing=%" PRIu64 " next=%" PRIu64 "\n", box->header.proc,
+		samples->len, n_missing, box->header.samples_next);
+	for (guint i = 0; i < samples->len; i++) {
+		const struct fr_cpu_sample *sample =
+			&g_array_index(samples, struct fr_cpu_sample, i);
+
+		printf("sample proc=%u number=%" PRIu64 " time=%" PRIu64 " weight=%" PRIu64
+		       " tid=%u stack=%u labels=%u",
+			box->header.proc, sample->seq - 1, sample->time_ns, sample->weight_ns,
+			sample->tid, sample->stack, sample->labels_id);
+		show_stack(box, sample->stack);
+		putchar('\n');
+	}
+}
+
+static void show_triggers(struct blackbox *box)
+{
+	g_autoptr(GArray) triggers = blackbox_triggers(box, 0, NULL);
+
+	for (guint i = 0; i < triggers->len; i++) {
+		const struct fr_trigger *trigger = &g_array_index(triggers, struct fr_trigger, i);
+
+		printf("trigger proc=%u number=%" PRIu64 " kind=%u value=%" PRIu64 " limit=%" PRIu64
+		       " obj=%" PRIx64 " call=%u tid=%u reason=%s",
+			box->header.proc, trigger->seq - 1, trigger->kind, trigger->value,
+			trigger->limit, trigger->obj, trigger->call, trigger->tid, trigger->reason);
+		show_stack(box, trigger->stack);
+		putchar('\n');
+	}
+}
+
+static void show_end(struct blackbox *box)
+{
+	struct fr_crash crash;
+
+	printf("end proc=%u pid=%u state=%u kind=%u code=%d traced_exec=%u\n", box->header.proc,
+		box->header.pid, box->header.state, box->header.exit_kind, box->header.exit_code,
+		box->header.is_traced_exec);
+	if (!blackbox_crash(box, &crash))
+		return;
+	printf("crash proc=%u pid=%u signal=%u code=%d tid=%u sender=%u addr=%" PRIx64
+	       " pc=%" PRIx64 " sp=%" PRIx64 " overflow=%u n_regs=%u n_code=%u n_stack=%u "
+	       "code_start=%" PRIx64,
+		box->header.proc, box->header.pid, crash.signal, crash.code, crash.tid,
+		crash.sender_pid, crash.addr, crash.pc, crash.sp, crash.is_overflow, crash.n_regs,
+		crash.n_code, crash.n_stack_bytes, crash.code_start);
+	show_stack(box, crash.stack);
+	putchar('\n');
+}
+
 static int show(const char *dir)
 {
 	g_autoptr(GArray) list = blackbox_list(dir);
@@ -227,6 +297,9 @@ static int show(const char *dir)
 		show_modules(box);
 		show_threads(box, slots);
 		show_buckets(box);
+		show_samples(box);
+		show_triggers(box);
+		show_end(box);
 		blackbox_close(box);
 	}
 	return 0;
@@ -244,12 +317,14 @@ int main(int argc, char **argv)
 		return dump(argv[2], (unsigned)atoi(argv[3]));
 	if (strcmp(what, "dumps") == 0 && argc == 4)
 		return dump_all_the_time(argv[2], atoi(argv[3]));
+	if (strcmp(what, "triggers") == 0 && argc == 7)
+		return set_triggers(argv[2], argv + 3);
 	if (strcmp(what, "run") == 0 && argc > 3)
 		return run((unsigned)atoi(argv[2]), argv + 3);
 	if (strcmp(what, "show") == 0)
 		return show(argv[2]);
 	fprintf(stderr, "usage: control_tool make|rate DIR HZ | dump DIR PROC | dumps DIR PID | "
-			"run HZ PROGRAM … | "
+			"run HZ PROGRAM … | triggers DIR LOCK CALL TYPE SLOW | "
 			"show DIR\n");
 	return 2;
 }

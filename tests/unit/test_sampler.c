@@ -300,7 +300,8 @@ static void raise_ignored(void)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	sigprof_after_fork();
-	if (sigprof_take(NULL, 0) == 0 && sigprof_action(&ignore, NULL) == 0)
+	if (sigprof_take(NULL, 0) == 0 &&
+		disposition_action(&sigprof_disposition, &ignore, NULL) == 0)
 		sys(SYS_tgkill, getpid(), getpid(), SIGPROF);
 }
 
@@ -316,15 +317,16 @@ static void raise_handled(void)
 	struct sigaction action = { .sa_handler = on_own }, old;
 
 	sigprof_after_fork();
-	if (sigprof_take(NULL, 0) != 0 || sigprof_action(&action, &old) != 0 ||
+	if (sigprof_take(NULL, 0) != 0 ||
+		disposition_action(&sigprof_disposition, &action, &old) != 0 ||
 		old.sa_handler != SIG_DFL)
 		_exit(1);
 	sys(SYS_tgkill, getpid(), getpid(), SIGPROF);
 	if (n_handled != 1 || sigprof_take(NULL, 0) == 0)
 		_exit(2);
 	action.sa_handler = SIG_DFL;
-	if (sigprof_action(&action, &old) != 0 || old.sa_handler != on_own ||
-		sigprof_take(NULL, 0) != 0)
+	if (disposition_action(&sigprof_disposition, &action, &old) != 0 ||
+		old.sa_handler != on_own || sigprof_take(NULL, 0) != 0)
 		_exit(3);
 }
 
