@@ -20,6 +20,7 @@ extern const struct command commands[]; /* ends with a NULL name */
 int cmd_summary(int argc, char **argv);
 int cmd_pprof(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
+int cmd_sql(int argc, char **argv);
 
 /*
  * The trace that a subcommand reads: its one argument, and --max-size. A child parser of the subcommand's own

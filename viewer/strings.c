@@ -50,3 +50,8 @@ const char *strings_get(const struct strings *strings, uint32_t id)
 {
 	return id < strings->texts->len ? strings->texts->pdata[id] : "";
 }
+
+uint32_t strings_n(const struct strings *strings)
+{
+	return strings->texts->len;
+}

@@ -14,3 +14,6 @@ uint32_t strings_add(struct strings *strings, const char *text);
 
 /* Text of `id`; "" for an id that was never given out. Valid until strings_free(). */
 const char *strings_get(const struct strings *strings, uint32_t id);
+
+/* Ids given out so far: 0 to this less 1. */
+uint32_t strings_n(const struct strings *strings);
