@@ -36,6 +36,7 @@
 #include "recorder/recording.h"
 #include "recorder/routes.h"
 #include "recorder/runtime_dir.h"
+#include "recorder/sched.h"
 #include "recorder/serve.h"
 #include "recorder/staging.h"
 #include "recorder/store.h"
@@ -64,6 +65,7 @@ struct app {
 	struct daemon daemon;
 	struct lttng_ctl *ctl;
 	struct recording *recording;
+	struct sched *sched;
 	struct symbol_cache *symbols; /* outlives what looks up names */
 	struct profiles *profiles;
 	struct routes_context context;
@@ -183,6 +185,19 @@ static int start_profiles(struct app *app, char **why_out)
 	return serve_listen_inside(&app->serve, app->rundir.dir.path, why_out);
 }
 
+static struct sched *start_sched(const struct app *app)
+{
+	struct sched_settings settings = {
+		.choice = app->options.events & FR_EVENTS_SCHED ? app->options.sched : SCHED_OFF,
+		.history_bytes = app->options.sched_bytes,
+		.rundir = app->rundir.dir.path,
+		.spool_dir = app->store.dir,
+		.control = app->rundir.control,
+	};
+
+	return sched_new(&settings);
+}
+
 /* Runtime folder, daemon, ring, and the trace of --trace. 0 or -1 after a message. */
 static int app_start(struct app *app)
 {
@@ -209,6 +224,7 @@ static int app_start(struct app *app)
 			return -1;
 		settings.ctl = app->ctl;
 		settings.ring = fit_ring(app);
+		settings.sched = app->sched = start_sched(app);
 		settings.notes[0] = app->note;
 		settings.notes[1] = app->small_ring;
 	}
@@ -231,6 +247,7 @@ static int start_http(struct app *app)
 	app->context.options = &app->options;
 	app->context.recording = app->recording;
 	app->context.profiles = app->profiles;
+	app->context.sched = app->sched;
 	app->context.control = app->rundir.control;
 	app->context.url = serve_url(&app->serve);
 	app->context.rundir = app->rundir.dir.path;
@@ -291,6 +308,13 @@ static int exec_failure(const struct app *app, int err)
 	return err == ENOENT ? 127 : 126;
 }
 
+static void on_forked(pid_t pid, void *user)
+{
+	struct app *app = user;
+
+	sched_program_forked(app->sched, pid);
+}
+
 /* Runs the program from start to end and returns the exit status. */
 static int app_run(struct app *app)
 {
@@ -310,7 +334,8 @@ static int app_run(struct app *app)
 	if (is_bare && app->options.trace_file)
 		log_say("Nothing is recorded, so --trace %s is not written",
 			app->options.trace_file);
-	err = process_start(&app->inherited, app->program.path, app->options.argv, envp, &pid);
+	err = process_start(
+		&app->inherited, app->program.path, app->options.argv, envp, on_forked, app, &pid);
 	if (err) {
 		recording_program_ended(app->recording);
 		return exec_failure(app, err);
@@ -343,6 +368,7 @@ static void app_stop(struct app *app)
 	serve_stop(&app->serve, DRAIN_MS);
 	profiles_free(app->profiles);
 	recording_free(app->recording);
+	sched_free(app->sched);
 	symbol_cache_free(app->symbols);
 	lttng_ctl_free(app->ctl);
 	daemon_stop(&app->daemon);

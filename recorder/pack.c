@@ -80,7 +80,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.asked_ns = job->asked_ns,
 		.begin_ns = job->begin_ns,
 		.end_ns = job->end_ns,
-		.scheduling = RECORDING_SCHEDULING,
+		.sched = job->sched,
 		.notes = job->notes,
 		.cpu_begin = job->cpu_begin,
 		.symbols = job->symbols,

@@ -18,6 +18,7 @@ struct pack_job {
 	uint64_t asked_ns, begin_ns, end_ns;
 	const struct cpu_times *cpu_begin;
 	struct symbol_cache *symbols;
+	struct sched *sched; /* or NULL */
 	void (*on_safe)(void *user); /* see trace_out.h; or NULL */
 	bool (*is_hurried)(void *user);
 	void *user;			     /* of both */

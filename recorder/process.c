@@ -83,34 +83,64 @@ static void close_own_descriptors(const struct inherited *inherited)
 	close_range(first, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 }
 
+/* What the child needs; all borrowed. */
+struct start {
+	const struct inherited *inherited;
+	const char *path;
+	char *const *argv, *const *envp, *const *shell_argv;
+	int error_fds[2]; /* pipe: the errno of exec(), or nothing */
+	int go_fds[2];	  /* pipe: a byte, or the parent's death, lets the child go on */
+};
+
 /* After fork in a process with threads: only async-signal-safe calls. */
-static void __attribute__((noreturn)) run_child(const struct inherited *inherited, const char *path,
-	char *const argv[], char *const envp[], char *const shell_argv[], int error_fd)
+static void __attribute__((noreturn)) run_child(const struct start *start)
 {
+	const struct inherited *inherited = start->inherited;
+	char byte;
 	int err;
+
+	/* Signals are blocked still, so nothing interrupts this. Ours would keep the pipe open. */
+	close(start->go_fds[1]);
+	while (read(start->go_fds[0], &byte, 1) < 0 && errno == EINTR)
+		continue;
 
 	close_own_descriptors(inherited);
 	setrlimit(RLIMIT_NOFILE, &inherited->files);
 	sigaction(SIGPIPE, &inherited->on_pipe, NULL);
 	sigaction(SIGCHLD, &inherited->on_child, NULL);
 	sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
-	execve(path, argv, envp);
+	execve(start->path, start->argv, start->envp);
 	/* A script without #! is a shell script, as execvp() and every shell have it. */
 	if (errno == ENOEXEC)
-		execve("/bin/sh", shell_argv, envp);
+		execve("/bin/sh", start->shell_argv, start->envp);
 	err = errno;
-	if (write(error_fd, &err, sizeof(err)) < 0)
+	if (write(start->error_fds[1], &err, sizeof(err)) < 0)
 		_exit(126);
 	_exit(127);
 }
 
+/* Waits for exec(). Returns 0, or its positive errno, when the child is gone. */
+static int await_exec(const struct start *start, pid_t pid)
+{
+	int err = 0;
+	ssize_t n;
+
+	do
+		n = read(start->error_fds[0], &err, sizeof(err));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(err))
+		return 0;
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
 int process_start(const struct inherited *inherited, const char *path, char *const argv[],
-	char *const envp[], pid_t *pid_out)
+	char *const envp[], process_before_exec before, void *user, pid_t *pid_out)
 {
 	/* "/bin/sh PATH ARG…", for a script without #!. All borrowed. */
 	g_autoptr(GPtrArray) shell_argv = g_ptr_array_new();
-	int pipe_fds[2], err = 0;
-	ssize_t n;
+	struct start start = { inherited, path, argv, envp, NULL, { -1, -1 }, { -1, -1 } };
+	int err = 0;
 	pid_t pid;
 
 	g_ptr_array_add(shell_argv, (void *)(uintptr_t) "/bin/sh");
@@ -118,28 +148,33 @@ int process_start(const struct inherited *inherited, const char *path, char *con
 	for (size_t i = 1; argv[0] && argv[i]; i++)
 		g_ptr_array_add(shell_argv, argv[i]);
 	g_ptr_array_add(shell_argv, NULL);
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return errno;
-	pid = fork();
-	if (pid < 0) {
+	start.shell_argv = (char **)shell_argv->pdata;
+	if (pipe2(start.error_fds, O_CLOEXEC) < 0 || pipe2(start.go_fds, O_CLOEXEC) < 0 ||
+		(pid = fork()) < 0) {
 		err = errno;
-		close(pipe_fds[0]);
-		close(pipe_fds[1]);
-		return err;
+		pid = -1;
 	}
 	if (pid == 0)
-		run_child(inherited, path, argv, envp, (char **)shell_argv->pdata, pipe_fds[1]);
-	close(pipe_fds[1]);
-	do
-		n = read(pipe_fds[0], &err, sizeof(err));
-	while (n < 0 && errno == EINTR);
-	close(pipe_fds[0]);
-	if (n == (ssize_t)sizeof(err)) {
-		waitpid(pid, NULL, 0);
-		return err;
+		run_child(&start);
+	if (pid > 0) {
+		close(start.error_fds[1]);
+		start.error_fds[1] = -1;
+		if (before)
+			before(pid, user);
+		/* A child that was killed meanwhile reads nothing; SIGPIPE is ignored. */
+		while (write(start.go_fds[1], "", 1) < 0 && errno == EINTR)
+			continue;
+		err = await_exec(&start, pid);
 	}
-	*pid_out = pid;
-	return 0;
+	for (int i = 0; i < 2; i++) {
+		if (start.error_fds[i] >= 0)
+			close(start.error_fds[i]);
+		if (start.go_fds[i] >= 0)
+			close(start.go_fds[i]);
+	}
+	if (!err)
+		*pid_out = pid;
+	return err;
 }
 
 static bool is_job_stop(int sig)

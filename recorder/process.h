@@ -26,12 +26,15 @@ struct inherited {
  */
 void process_inherit(struct inherited *inherited_out);
 
+/* The program's process exists and waits. Runs on the thread that calls process_start(); the program waits as long. */
+typedef void (*process_before_exec)(pid_t pid, void *user);
+
 /*
  * Starts `path` with `argv` and `envp` in our process group. Returns 0, or the positive errno of fork or exec;
- * then no process remains.
+ * then no process remains. `before` (or NULL) is called between the two.
  */
 int process_start(const struct inherited *inherited, const char *path, char *const argv[],
-	char *const envp[], pid_t *pid_out);
+	char *const envp[], process_before_exec before, void *user, pid_t *pid_out);
 
 /* Something ended that is not the program. Runs on the waiting thread. */
 typedef void (*process_other_exit)(pid_t pid, int status, void *user);

@@ -95,7 +95,7 @@ struct process_state *process_state_take(struct blackbox *blackbox)
 	state->proc = (uint16_t)blackbox->header.proc;
 	state->is_alive = blackbox_is_alive(blackbox);
 	state->slots = blackbox_slots(blackbox, &state->n_torn);
-	state->cpu_ns = g_array_new(FALSE, FALSE, sizeof(int64_t));
+	state->times = g_array_new(FALSE, FALSE, sizeof(struct thread_times));
 	state->fds = g_ptr_array_new_with_free_func(g_free);
 	blackbox_counters(blackbox, state->slots, &state->counters);
 	blackbox_calls(blackbox, state->calls);
@@ -103,13 +103,14 @@ struct process_state *process_state_take(struct blackbox *blackbox)
 		add_untraced_threads(state);
 	for (guint i = 0; i < state->slots->len; i++) {
 		const struct fr_slot *slot = &g_array_index(state->slots, struct fr_slot, i);
-		int64_t ns = -1;
+		struct thread_times times = THREAD_TIMES_UNKNOWN;
 
+		/* Nobody can look any more when a thread has ended; the tracer did for its CPU time. */
 		if (slot->is_exited)
-			ns = (int64_t)MIN(slot->cpu_ns, INT64_MAX);
+			times.cpu_ns = (int64_t)MIN(slot->cpu_ns, INT64_MAX);
 		else if (state->is_alive)
-			ns = procfs_cpu_ns(pid, (pid_t)slot->tid);
-		g_array_append_val(state->cpu_ns, ns);
+			thread_times_read(pid, (pid_t)slot->tid, &times);
+		g_array_append_val(state->times, times);
 	}
 	state->modules = blackbox_modules(blackbox);
 	state->live = blackbox_live(blackbox);
@@ -131,7 +132,7 @@ void process_state_free(struct process_state *state)
 		return;
 	blackbox_close(state->blackbox);
 	g_array_unref(state->slots);
-	g_array_unref(state->cpu_ns);
+	g_array_unref(state->times);
 	g_array_unref(state->modules);
 	g_array_unref(state->live);
 	g_ptr_array_unref(state->fds);
@@ -190,26 +191,24 @@ void process_state_write_definitions(const struct process_state *state,
 			trace, state->proc, &g_array_index(state->modules, struct fr_module, i));
 }
 
-/* CPU time inside the window from the total so far; -1 where the beginning is not known. */
-static int64_t cpu_inside(const struct process_state *state, const struct process_window *window,
-	const struct fr_slot *slot, int64_t total)
+/* What a thread used inside the window, from its totals so far; -1 where the beginning is not known. */
+static struct thread_times times_inside(const struct process_state *state,
+	const struct process_window *window, const struct fr_slot *slot, struct thread_times total)
 {
 	uint64_t begin_ns = window->begin_ns;
-	int64_t before;
 
 	if (window->cpu_begin)
 		begin_ns = cpu_times_taken_ns(window->cpu_begin);
-	if (total < 0 || slot->start_ns >= begin_ns)
+	if (slot->start_ns >= begin_ns)
 		return total;
-	before = window->cpu_begin ? cpu_times_get(window->cpu_begin, state->proc, slot->tid) : -1;
-	if (before < 0)
-		return -1;
-	/* The thread's own clock at exit and schedstat may differ by what exit itself costs. */
-	return total > before ? total - before : 0;
+	/* The thread's own clock at exit and schedstat may differ by what exit itself costs: never less than 0. */
+	return thread_times_since(total,
+		window->cpu_begin ? cpu_times_get(window->cpu_begin, state->proc, slot->tid)
+				  : THREAD_TIMES_UNKNOWN);
 }
 
 static void write_thread(const struct process_state *state, const struct process_window *window,
-	const struct fr_slot *taken, int64_t total, struct state_trace *trace)
+	const struct fr_slot *taken, struct thread_times total, struct state_trace *trace)
 {
 	struct fr_slot slot = *taken;
 
@@ -227,7 +226,8 @@ static void write_thread(const struct process_state *state, const struct process
 	}
 	if (!slot.end_ns)
 		slot.end_ns = end_of(state, window);
-	state_trace_thread(trace, state->proc, &slot, cpu_inside(state, window, taken, total));
+	total = times_inside(state, window, taken, total);
+	state_trace_thread(trace, state->proc, &slot, &total);
 }
 
 static void write_calls(const struct process_state *state, const struct process_window *window,
@@ -256,7 +256,7 @@ void process_state_write_end(const struct process_state *state, const struct pro
 {
 	for (guint i = 0; i < state->slots->len; i++)
 		write_thread(state, window, &g_array_index(state->slots, struct fr_slot, i),
-			g_array_index(state->cpu_ns, int64_t, i), trace);
+			g_array_index(state->times, struct thread_times, i), trace);
 #define FR_X(field, text) state_trace_counter(trace, state->proc, #field, state->counters.field);
 	FR_COUNTER_TABLE(FR_X)
 #undef FR_X

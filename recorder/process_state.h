@@ -17,7 +17,7 @@ struct process_state {
 	uint16_t proc;
 	int is_alive;
 	GArray *slots;	 /* owned: struct fr_slot, threads without one of the tracer's added */
-	GArray *cpu_ns;	 /* owned: int64_t total CPU time for each slot, -1 unknown */
+	GArray *times;	 /* owned: struct thread_times for each slot, since its beginning */
 	GArray *modules; /* owned: struct fr_module, mappings that the blackbox misses added */
 	GArray *live;	 /* owned: struct fr_live */
 	GPtrArray *fds;	 /* owned: "N target" strings */

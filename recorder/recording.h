@@ -73,6 +73,7 @@ struct recording_settings {
 	const struct daemon *daemon;
 	const struct store *store;
 	struct symbol_cache *symbols; /* names known already, shared with the live profiles */
+	struct sched *sched;	      /* NULL: nothing is known of the scheduler */
 	struct lttng_geometry ring;
 	const char *untraced; /* sentence when the program itself is not traced; or NULL */
 	const char *notes[2]; /* sentences for every trace; or NULL */

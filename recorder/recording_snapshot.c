@@ -78,6 +78,7 @@ static int snapshot_pack(struct recording *rec, const struct recording_snapshot_
 	struct pack_job job = {
 		.options = rec->set.options,
 		.symbols = rec->set.symbols,
+		.sched = rec->set.sched,
 		.rundir = rec->set.rundir->dir.path,
 		.ust_dir = staging->data,
 		.mode = "snapshot",

@@ -13,6 +13,7 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "recorder/sched.h"
 
 #define RUN_BUFFER_BYTES (32ull << 20)
 #define RUN_BUFFER_PER_CPU (2ull << 20)
@@ -92,6 +93,7 @@ int recording_stream_open(struct recording *rec, uint64_t id, char **why_out)
 
 	if (rc)
 		return rc;
+	sched_hold(rec->set.sched);
 	rec->cpu_begin = cpu_times_take(rec->set.rundir->dir.path);
 	ring_to_run(rec);
 	return 0;
@@ -194,6 +196,7 @@ static void pack_run(struct recording *rec, struct recording_info *info, int *fd
 	struct pack_job job = {
 		.options = rec->set.options,
 		.symbols = rec->set.symbols,
+		.sched = rec->set.sched,
 		.rundir = rec->set.rundir->dir.path,
 		.ust_dir = rec->staging.data,
 		.mode = info->kind == SESSION_TRACE ? "trace" : "run",
@@ -241,6 +244,7 @@ void recording_stream_finish(struct recording *rec, struct recording_info *info,
 	if (info->end_reason != SESSION_END_EXIT || rec->set.user->is_shared)
 		lttng_ctl_destroy(rec->set.ctl, rec->run_name);
 	staging_remove(&rec->staging);
+	sched_release(rec->set.sched);
 	cpu_times_free(rec->cpu_begin);
 	rec->cpu_begin = NULL;
 }

@@ -7,6 +7,7 @@
 
 #include "common/units.h"
 #include "recorder/routes.h"
+#include "recorder/sched.h"
 
 static const char style[] =
 	"body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
@@ -121,6 +122,7 @@ static void add_state(GString *html, const struct routes_context *context)
 {
 	struct recording_status *status = g_new0(struct recording_status, 1);
 	g_autofree char *events = options_events_format(context->options->events);
+	g_autofree char *scheduling = sched_describe(context->sched);
 	g_autofree char *ring = NULL, *current = NULL, *last = NULL;
 
 	recording_status(context->recording, status);
@@ -135,7 +137,7 @@ static void add_state(GString *html, const struct routes_context *context)
 	g_string_append(html, "<table>\n");
 	add_row(html, "Flight recorder", ring);
 	add_row(html, "Events", events);
-	add_row(html, "Scheduling", RECORDING_SCHEDULING);
+	add_row(html, "Scheduling", scheduling);
 	add_row(html, "Recording now", current);
 	add_row(html, "Last trace", last);
 	g_string_append(html, "</table>\n");

@@ -13,6 +13,7 @@
 #include "recorder/blackbox_read.h"
 #include "recorder/profile_process.h"
 #include "recorder/reply.h"
+#include "recorder/sched.h"
 
 /* From the kernel: the tracer's own threads are among them; 0: it is gone. */
 static unsigned count_kernel_threads(pid_t pid)
@@ -114,6 +115,24 @@ static json_t *settings_json(const struct routes_context *context)
 	return settings;
 }
 
+/* What is known of the scheduler, and what that costs. */
+static json_t *scheduling_json(struct sched *sched)
+{
+	g_autofree char *sentence = sched_describe(sched);
+	struct sched_status status;
+	char window[64];
+
+	sched_status(sched, &status);
+	units_duration_format((int64_t)status.history_ns, window, sizeof(window));
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f}", "step",
+		sched_step_name(status.step), "text", sentence, "switches",
+		(json_int_t)status.n_switches, "wakeups", (json_int_t)status.n_wakeups, "lost",
+		(json_int_t)status.n_lost, "forgotten", (json_int_t)status.n_dropped,
+		"history_bytes", (json_int_t)status.history_bytes, "spool_bytes",
+		(json_int_t)status.spool_bytes, "history", window, "switches_per_second",
+		status.switches_per_s, "recorder_cpu_seconds", (double)status.drain_ns / 1e9);
+}
+
 static json_t *endpoints_json(void)
 {
 	static const char *const endpoints[] = {
@@ -169,7 +188,7 @@ void route_status(struct http_request *request, void *user)
 	json_object_set_new(data, "counters", counters);
 	json_object_set_new(
 		data, "blackboxes_unreadable", json_integer((json_int_t)sum.n_unreadable));
-	json_object_set_new(data, "scheduling", json_string(RECORDING_SCHEDULING));
+	json_object_set_new(data, "scheduling", scheduling_json(context->sched));
 	json_object_set_new(data, "deadlocks", profiles_deadlocks(context->profiles));
 	json_object_set_new(data, "settings", settings_json(context));
 	json_object_set_new(data, "endpoints", endpoints_json());

@@ -17,6 +17,7 @@ struct routes_context {
 	const struct options *options;
 	struct recording *recording;
 	struct profiles *profiles;  /* NULL: nothing is traced */
+	struct sched *sched;	    /* NULL: nothing is traced */
 	struct fr_control *control; /* the page that the programs map; NULL: nothing is traced */
 	const char *url;	    /* of the server; NULL: only the program itself can ask */
 	const char *rundir;	    /* NULL: nothing is traced */

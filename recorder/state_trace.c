@@ -100,7 +100,8 @@ static const struct ctf_class classes[] = {
 		FIELDS(PROC, U32("tid"), U32("creator"), U32("creator_stack"), U64("start_routine"),
 			U64("start"), U64("end"), STRING("name"), STRING("labels"),
 			ENUM("state", state_labels), ENUM("call", call_labels), U64("since"), U64("obj"),
-			S32("fd"), U32("holder"), U32("stack"), U64("task"), S64("cpu")) },
+			S32("fd"), U32("holder"), U32("stack"), U64("task"), S64("cpu"),
+			S64("delay"), S64("slices"), S64("voluntary"), S64("involuntary")) },
 	[EVENT_COUNTER] = { "flightrec_state:counter", FIELDS(PROC, STRING("name"), U64("value")) },
 	[EVENT_CALL_TOTAL] = { "flightrec_state:call_total",
 		FIELDS(PROC, ENUM("call", call_labels), U64("n"), U64("n_short"), U64("dur"),
@@ -198,8 +199,8 @@ void state_trace_module(struct state_trace *trace, uint16_t proc, const struct f
 	ctf_writer_end(w);
 }
 
-void state_trace_thread(
-	struct state_trace *trace, uint16_t proc, const struct fr_slot *slot, int64_t cpu_ns)
+void state_trace_thread(struct state_trace *trace, uint16_t proc, const struct fr_slot *slot,
+	const struct thread_times *times)
 {
 	struct ctf_writer *w = begin(trace, EVENT_THREAD);
 
@@ -220,7 +221,11 @@ void state_trace_thread(
 	ctf_put_u32(w, slot->holder);
 	ctf_put_u32(w, slot->stack);
 	ctf_put_u64(w, slot->task);
-	ctf_put_s64(w, cpu_ns);
+	ctf_put_s64(w, times->cpu_ns);
+	ctf_put_s64(w, times->delay_ns);
+	ctf_put_s64(w, times->slices);
+	ctf_put_s64(w, times->voluntary);
+	ctf_put_s64(w, times->involuntary);
 	ctf_writer_end(w);
 }
 

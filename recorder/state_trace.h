@@ -9,6 +9,7 @@
 #include "proto/blackbox.h"
 #include "proto/schema.h"
 #include "recorder/ctf_writer.h"
+#include "recorder/thread_times.h"
 
 struct state_trace;
 
@@ -33,9 +34,9 @@ void state_trace_env(struct state_trace *trace, const char *key, const char *val
 void state_trace_receipt(struct state_trace *trace, const char *key, const char *value);
 void state_trace_process(struct state_trace *trace, const struct state_process *process);
 void state_trace_module(struct state_trace *trace, uint16_t proc, const struct fr_module *module);
-/* `cpu_ns` -1: unknown. The slot's own cpu_ns is not looked at. */
-void state_trace_thread(
-	struct state_trace *trace, uint16_t proc, const struct fr_slot *slot, int64_t cpu_ns);
+/* `times`: within the window. The slot's own cpu_ns is not looked at. */
+void state_trace_thread(struct state_trace *trace, uint16_t proc, const struct fr_slot *slot,
+	const struct thread_times *times);
 void state_trace_counter(
 	struct state_trace *trace, uint16_t proc, const char *name, uint64_t value);
 void state_trace_call_total(

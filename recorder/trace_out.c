@@ -27,6 +27,7 @@
 #include "recorder/blackbox_read.h"
 #include "recorder/process_state.h"
 #include "recorder/procfs.h"
+#include "recorder/sched.h"
 #include "recorder/state_symbols.h"
 #include "recorder/state_trace.h"
 #include "recorder/trace_env.h"
@@ -38,8 +39,10 @@ struct job {
 	struct ust_streams *streams;		 /* owned */
 	GPtrArray *notes;			 /* owned strings, from here */
 	struct process_window window;		 /* covered */
-	uint64_t definitions_ns;		 /* stamp of definitions: before any event */
-	uint64_t state_ns;			 /* stamp of the state at the end */
+	struct cpu_times *times;   /* owned: at its begin; NULL: the request has them */
+	struct sched_packed sched; /* once packed */
+	uint64_t definitions_ns;   /* stamp of definitions: before any event */
+	uint64_t state_ns;	   /* stamp of the state at the end */
 	struct ctf_clock clock;
 	int64_t mtime;	 /* of the archive's members, seconds */
 	char names[512]; /* what kept names from being found; "" nothing */
@@ -92,7 +95,9 @@ static void set_window(struct job *job)
 	begin = MAX(begin, streams->covered_ns);
 	job->window.begin_ns = begin && begin < end ? begin : end;
 	job->window.end_ns = end;
-	job->window.cpu_begin = request->cpu_begin;
+	if (!request->cpu_begin)
+		job->times = sched_times_at(request->sched, job->window.begin_ns);
+	job->window.cpu_begin = request->cpu_begin ? request->cpu_begin : job->times;
 	job->definitions_ns = job->window.begin_ns;
 	if (streams->oldest_ns && streams->oldest_ns < job->definitions_ns)
 		job->definitions_ns = streams->oldest_ns;
@@ -131,6 +136,19 @@ static void write_notes(struct state_trace *trace, const GPtrArray *notes, unsig
 	}
 }
 
+static void write_scheduling(const struct job *job, struct state_trace *trace)
+{
+	g_autofree char *sentence = sched_describe(job->request->sched);
+
+	state_trace_receipt(trace, "scheduling", sentence);
+	state_trace_receipt(trace, "scheduling.step", sched_step_name(job->sched.step));
+	if (!job->sched.n_bytes)
+		return;
+	receipt_number(trace, "scheduling.lost", job->sched.n_lost);
+	receipt_number(trace, "scheduling.slices", job->sched.n_slices);
+	receipt_number(trace, "scheduling.records", job->sched.n_compared);
+}
+
 static void write_receipt(struct job *job, struct state_trace *trace)
 {
 	const struct ust_summary *streams = ust_streams_summary(job->streams);
@@ -150,7 +168,7 @@ static void write_receipt(struct job *job, struct state_trace *trace)
 		receipt_number(trace, "lost.events", streams->lost_events);
 		receipt_number(trace, "lost.packets", streams->lost_packets);
 	}
-	state_trace_receipt(trace, "scheduling", request->scheduling);
+	write_scheduling(job, trace);
 	for (size_t i = 0; request->notes && request->notes[i]; i++) {
 		g_snprintf(key, sizeof(key), "note.%u", n++);
 		state_trace_receipt(trace, key, request->notes[i]);
@@ -246,6 +264,22 @@ static int open_scratch(int target)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The members that are there before anybody looks up a name. */
+static int pack_streams(struct job *job, struct archive_out *out, int target)
+{
+	int err = ust_streams_pack(job->streams, out), fd;
+
+	if (err || !job->request->sched)
+		return err;
+	fd = open_scratch(target);
+	if (fd < 0)
+		return fd;
+	err = sched_pack(job->request->sched, job->window.begin_ns, job->window.end_ns, &job->clock,
+		job->processes, out, fd, &job->sched);
+	close(fd);
+	return err;
+}
+
 static int pack_state(struct job *job, struct archive_out *out, int target, bool has_names)
 {
 	struct state_trace *trace;
@@ -333,7 +367,7 @@ static int write_safely(struct job *job, int fd, uint64_t *n_bytes)
 	struct archive_out *out = archive_out_new(fd, job->mtime);
 	off_t begin = lseek(fd, 0, SEEK_CUR);
 	uint64_t head = 0, n = 0;
-	int err = ust_streams_pack(job->streams, out);
+	int err = pack_streams(job, out, fd);
 
 	if (!err)
 		err = archive_out_pause(out, &head);
@@ -358,7 +392,7 @@ static int write_safely(struct job *job, int fd, uint64_t *n_bytes)
 static int write_at_once(struct job *job, int fd, uint64_t *n_bytes)
 {
 	struct archive_out *out = archive_out_new(fd, job->mtime);
-	int err = ust_streams_pack(job->streams, out);
+	int err = pack_streams(job, out, fd);
 
 	if (!err)
 		err = pack_state(job, out, fd, !job->request->is_nameless);
@@ -403,6 +437,7 @@ int trace_out_write(
 		err = write_at_once(&job, fd, &result.n_bytes);
 	g_strlcpy(result.names, job.names, sizeof(result.names));
 	ust_streams_free(job.streams);
+	cpu_times_free(job.times);
 	g_ptr_array_unref(job.processes);
 	g_ptr_array_unref(job.notes);
 	*result_out = result;

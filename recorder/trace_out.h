@@ -13,6 +13,7 @@ struct trace_out_env {
 	const char *key, *value;
 };
 
+struct sched;
 struct symbol_cache;
 struct archive_out;
 
@@ -39,7 +40,7 @@ struct trace_out_request {
 	uint64_t
 		begin_ns; /* CLOCK_MONOTONIC, when recording began; 0: unknown, take the oldest event */
 	uint64_t end_ns;	  /* CLOCK_MONOTONIC, when it ended */
-	const char *scheduling;	  /* a sentence for the receipt: which step is in use, and why */
+	struct sched *sched;	  /* what the scheduler did; NULL: not known */
 	const char *const *notes; /* sentences for people, NULL-terminated; or NULL */
 	const struct trace_out_env
 		*env; /* settings.*, command, … in addition to what is found here */

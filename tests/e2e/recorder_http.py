@@ -52,7 +52,7 @@ def pages(recorder):
     check(data["program"]["command"] == "sleep 1000", f"status: {data['program']}")
     check(data["program"]["processes_traced"] == 1, f"status: {data['program']}")
     check(data["ring"]["state"] == "recording" and data["ring"]["capacity_bytes"] > 0, f"status: {data['ring']}")
-    check(data["scheduling"].startswith("none: "), f"status: {data['scheduling']}")
+    check(data["scheduling"]["text"].startswith(data["scheduling"]["step"] + ": "), f"status: {data['scheduling']}")
     check(answer.getheader("X-Content-Type-Options") == "nosniff", "nosniff")
     for path in ("/", "/healthz", STATUS):
         answer, body = ask(recorder, "HEAD", path)

@@ -51,7 +51,7 @@ static void test_events_format(void)
 	g_autofree char *all = options_events_format(FR_EVENTS_ALL);
 	g_autofree char *two = options_events_format(FR_EVENTS_LOCK | FR_EVENTS_THREAD);
 
-	CHECK_STR(all, "lock,syscall,alloc,thread,user");
+	CHECK_STR(all, "lock,syscall,alloc,thread,user,sched");
 	CHECK_STR(two, "lock,thread");
 }
 

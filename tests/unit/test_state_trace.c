@@ -54,9 +54,10 @@ static void write_end(struct state_trace *trace)
 	const struct fr_live live = {
 		.addr = 0x5000, .size = 64, .time_ns = 800, .stack = 17, .tid = 101,
 	};
+	const struct thread_times times = { 5000, -1, 12, 7, 4 };
 
 	state_trace_set_time(trace, 2000);
-	state_trace_thread(trace, 3, &slot, -1);
+	state_trace_thread(trace, 3, &slot, &times);
 	state_trace_counter(trace, 3, "syscalls", 12);
 	state_trace_call_total(trace, 3, FR_CALL_read, &total);
 	state_trace_live(trace, 3, &live);
@@ -97,7 +98,8 @@ static void every_event(void)
 		       "100, creator_stack = 4, start_routine = 4198401, start = 50, end = 0, name = "
 		       "\"worker\", labels = \"k=v\", state = ( \"mutex\" : container = 1 ), call = ( "
 		       "\"epoll_wait\" : container = "));
-	CHECK(has_line("since = 900, obj = 57005, fd = -1, holder = 102, stack = 17, task = 8, cpu = -1 }"));
+	CHECK(has_line("since = 900, obj = 57005, fd = -1, holder = 102, stack = 17, task = 8, "
+		       "cpu = 5000, delay = -1, slices = 12, voluntary = 7, involuntary = 4 }"));
 	CHECK(has_line("flightrec_state:counter: { proc = 3, name = \"syscalls\", value = 12 }"));
 	CHECK(has_line("flightrec_state:call_total: { proc = 3, call = ( \"read\" : container = 1 ), n = 9, "
 		       "n_short = 4, dur = 1000, short = 30, bytes = 77 }"));

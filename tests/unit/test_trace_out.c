@@ -179,7 +179,7 @@ static void whole(void)
 	CHECK(has("key = \"lost.events\", value = \"5\""));
 	CHECK(has("key = \"window.asked_ns\", value = \"5000000000\""));
 	CHECK(has("key = \"note.0\", value = \"a note\""));
-	CHECK(has("key = \"scheduling\", value = \"none: this is a test\""));
+	CHECK(has("key = \"scheduling\", value = \"none: nothing is traced\""));
 	blackbox_file_close(&file);
 }
 
