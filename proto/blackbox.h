@@ -92,7 +92,8 @@ enum fr_process_state {
 	X(cpu_own, "CPU samples inside the tracer's own work: its measured cost")                  \
 	X(cpu_timers_failed, "threads without a CPU timer (the kernel refused one)")               \
 	X(block_ns, "time waited for locks, ns")                                                   \
-	X(threads_created, "threads that were created")
+	X(threads_created, "threads that were created")                                            \
+	X(channels_overflow, "pipes, sockets and epoll watches that are not followed (no room)")
 
 struct fr_counters {
 #define FR_X(field, text) uint64_t field;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "tracer/call_channel.h"
 #include "tracer/call_total.h"
 #include "tracer/events_syscall.h"
 
@@ -20,6 +21,7 @@ int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame)
 {
 	struct fr_thread *t = &fr_self;
 	struct thread_state state = { .state = call_states[id], .call = id, .fd = fd };
+	uint32_t end = channel_end(fd);
 
 	if (!guard_enter(t, frame))
 		return 0;
@@ -31,6 +33,9 @@ int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame)
 	state.stack = call->stack;
 	state.since_ns = call->begin_ns;
 	thread_enter(t, &state, &call->wait);
+	call->n_heard = 0;
+	if (unlikely(end))
+		call_channel_begin(t, call, end, frame);
 	guard_leave(t);
 	return 1;
 }
@@ -82,6 +87,8 @@ void call_end(struct call *call, int64_t ret, const char *path)
 		fr_count_own(t, syscalls_short, 1);
 	else if (fr_wants(FR_EVENTS_SYSCALL))
 		emit(t, call, ret, dur, path && call_saw_path(ret) && path[0] ? path : NULL);
+	if (unlikely(call->n_heard))
+		call_channel_end(t, call, is_short ? -1 : ret, dur);
 	call_total_add(t, call->id, dur, ret, is_short);
 	thread_leave(t, &call->wait);
 	guard_leave(t);

@@ -11,7 +11,8 @@ struct call {
 	struct thread_wait wait;
 	uint64_t begin_ns;
 	uint32_t stack;
-	uint16_t id; /* enum fr_call */
+	uint16_t id;	 /* enum fr_call */
+	uint8_t n_heard; /* see call_channel.h; 0: it waits for no channel */
 	int32_t fd;
 };
 

@@ -6,9 +6,11 @@
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "tracer/call.h"
+#include "tracer/channel.h"
 #include "tracer/hook_close.h"
 #include "tracer/lttng_fd.h"
 
@@ -24,8 +26,22 @@ static int real_close(int fd)
 
 int close_guarded(int fd)
 {
+	channel_forget(fd);
 	return unlikely(lttng_fd_is_candidate(fd)) ? lttng_ust_safe_close_fd(fd, real_close)
 						   : REAL(close)(fd);
+}
+
+/* Closes inside libc. Another thread may have the number again by the time that it returns. */
+FR_REAL(fclose)
+FR_EXPORT int fclose(FILE *stream)
+{
+	int saved_errno = errno;
+
+	if (unlikely(channel_n) && stream) {
+		channel_forget(fileno(stream));
+		errno = saved_errno;
+	}
+	return REAL(fclose)(stream);
 }
 
 FR_EXPORT int close(int fd)
@@ -47,6 +63,9 @@ int close_range_guarded(unsigned first, unsigned last, int flags)
 {
 	int mine, top, fd, saved_errno = errno;
 
+	/* With a table of its own the thread leaves ours, which is of the others. */
+	if (!(flags & (CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)))
+		channel_forget_range(first, last);
 	lttng_fd_range(&mine, &top);
 	/* Set close-on-exec: theirs have it anyway. Unshared tables: as before, and nobody else's harm. */
 	if (flags & CLOSE_RANGE_CLOEXEC || first > last || top < 0 || last < (unsigned)mine ||
@@ -84,6 +103,7 @@ static void guarded_closefrom(int first)
 {
 	int mine, top;
 
+	channel_forget_range(first < 0 ? 0 : (unsigned)first, ~0u);
 	lttng_fd_range(&mine, &top);
 	if (top < 0 || first > top)
 		REAL(closefrom)(first);
@@ -104,7 +124,19 @@ FR_EXPORT void closefrom(int first)
 	call_end(&call, 0, NULL);
 }
 
-CALL_HOOK(int, dup, dup, fd, (int fd), (fd))
+FR_REAL(dup)
+FR_EXPORT int dup(int fd)
+{
+	struct call call;
+	int is_traced = CALL_BEGIN(&call, FR_CALL_dup, fd), ret = REAL(dup)(fd);
+
+	if (ret >= 0)
+		channel_copy(fd, ret);
+	if (is_traced)
+		call_end(&call, CALL_RESULT(ret), NULL);
+	return ret;
+}
+
 /*
  * dup2() and dup3() close what has the number. One of liblttng-ust's is refused with the error of a number that the
  * process may not have (RLIMIT_NOFILE). Its list, which tells, has no other question than "close this, by that
@@ -133,10 +165,14 @@ static int renumber_guarded(int to, struct renumbering *how)
 	int ret;
 
 	renumbering = how;
+	if (how->from != to)
+		channel_forget(to);
 	ret = lttng_fd_is_candidate(to) ? lttng_ust_safe_close_fd(to, renumber) : renumber(to);
 	renumbering = outer;
 	if (!how->is_made)
 		errno = EBADF;
+	if (ret >= 0)
+		channel_copy(how->from, ret);
 	return ret;
 }
 
@@ -178,6 +214,3 @@ FR_EXPORT int dup3(int from, int to, int flags)
 	call_end(&call, CALL_RESULT(ret), NULL);
 	return ret;
 }
-
-CALL_HOOK(int, pipe, pipe, -1, (int fds[2]), (fds))
-CALL_HOOK(int, pipe2, pipe2, -1, (int fds[2], int flags), (fds, flags))

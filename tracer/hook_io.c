@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tracer/call.h"
+#include "tracer/channel.h"
 
 /* Made by the compiler for checked buffers; no header declares them. */
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
@@ -108,19 +109,20 @@ FR_EXPORT void sync(void)
 	type name = va_arg(list, type);  \
 	va_end(list)
 
-#define FCNTL_HOOK(name)                                          \
-	FR_REAL(name)                                             \
-	FR_EXPORT int name(int fd, int command, ...)              \
-	{                                                         \
-		LAST_ARGUMENT(void *, argument, command);         \
-		struct call call;                                 \
-		int ret;                                          \
-                                                                  \
-		if (!CALL_BEGIN(&call, FR_CALL_fcntl, fd))        \
-			return REAL(name)(fd, command, argument); \
-		ret = REAL(name)(fd, command, argument);          \
-		call_end(&call, CALL_RESULT(ret), NULL);          \
-		return ret;                                       \
+#define FCNTL_HOOK(name)                                                            \
+	FR_REAL(name)                                                               \
+	FR_EXPORT int name(int fd, int command, ...)                                \
+	{                                                                           \
+		LAST_ARGUMENT(void *, argument, command);                           \
+		struct call call;                                                   \
+		int is_traced = CALL_BEGIN(&call, FR_CALL_fcntl, fd);               \
+		int ret = REAL(name)(fd, command, argument);                        \
+                                                                                    \
+		if (ret >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)) \
+			channel_copy(fd, ret);                                      \
+		if (is_traced)                                                      \
+			call_end(&call, CALL_RESULT(ret), NULL);                    \
+		return ret;                                                         \
 	}
 
 FCNTL_HOOK(fcntl)

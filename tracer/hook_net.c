@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets and the poll family. */
+/* Sockets. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -16,9 +13,6 @@
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t size, int flags, __SOCKADDR_ARG address,
 	socklen_t *n_address);
-int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
-int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
-	size_t size);
 
 /* Decimal digits of a small number, without stdio: hooks of signal handlers come here, too. */
 static char *put_number(char *at, unsigned n)
@@ -185,8 +179,6 @@ FR_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 	return ret;
 }
 
-CALL_HOOK(int, socketpair, socketpair, -1, (int family, int type, int protocol, int fds[2]),
-	(family, type, protocol, fds))
 CALL_HOOK(int, listen, listen, fd, (int fd, int backlog), (fd, backlog))
 CALL_HOOK_SAME(int, accept, accept, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
 	(fd, address, size))
@@ -226,56 +218,3 @@ CALL_HOOK(int, getsockname, getsockname, fd, (int fd, __SOCKADDR_ARG address, so
 	(fd, address, size))
 CALL_HOOK(int, getpeername, getpeername, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
 	(fd, address, size))
-
-/*
- * Most calls name one descriptor in an array on the stack. Elsewhere the array may not be readable, which
- * is for the kernel to say.
- */
-static __attribute__((noinline)) int only_fd(uintptr_t at, nfds_t n, uintptr_t frame)
-{
-	const struct pollfd *fds = (const struct pollfd *)at;
-
-	return n == 1 && at > frame && at % sizeof(int) == 0 &&
-			       at + sizeof(*fds) <= fr_self.bounds.hi
-		       ? fds->fd
-		       : -1;
-}
-
-#define FIRST_FD only_fd((uintptr_t)fds, n, FR_FRAME())
-
-#define LEFT_MS timeout = eintr_left_ms(&wait, timeout)
-#define LEFT_TIME timeout = eintr_left_time(&wait, timeout)
-
-CALL_HOOK_AGAIN(int, poll, poll, FIRST_FD, LEFT_MS, (struct pollfd * fds, nfds_t n, int timeout),
-	(fds, n, timeout))
-CALL_HOOK_AGAIN(int, __poll_chk, poll, FIRST_FD, LEFT_MS,
-	(struct pollfd * fds, nfds_t n, int timeout, size_t size), (fds, n, timeout, size))
-CALL_HOOK_AGAIN(int, ppoll, ppoll, FIRST_FD, LEFT_TIME,
-	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
-	(fds, n, timeout, mask))
-CALL_HOOK_AGAIN(int, __ppoll_chk, ppoll, FIRST_FD, LEFT_TIME,
-	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
-		size_t size),
-	(fds, n, timeout, mask, size))
-/* The kernel leaves the sets as they were, and writes what is left into the timeout. */
-CALL_HOOK_SAME(int, select, select, -1,
-	(int n, fd_set *readable, fd_set *writable, fd_set *failed, struct timeval *timeout),
-	(n, readable, writable, failed, timeout))
-CALL_HOOK_AGAIN(int, pselect, pselect, -1, LEFT_TIME,
-	(int n, fd_set *readable, fd_set *writable, fd_set *failed, const struct timespec *timeout,
-		const sigset_t *mask),
-	(n, readable, writable, failed, timeout, mask))
-CALL_HOOK(int, epoll_create, epoll_create, -1, (int size), (size))
-CALL_HOOK(int, epoll_create1, epoll_create1, -1, (int flags), (flags))
-CALL_HOOK(int, epoll_ctl, epoll_ctl, fd,
-	(int epoll, int operation, int fd, struct epoll_event *event),
-	(epoll, operation, fd, event))
-CALL_HOOK_AGAIN(int, epoll_wait, epoll_wait, epoll, LEFT_MS,
-	(int epoll, struct epoll_event *events, int n, int timeout), (epoll, events, n, timeout))
-CALL_HOOK_AGAIN(int, epoll_pwait, epoll_pwait, epoll, LEFT_MS,
-	(int epoll, struct epoll_event *events, int n, int timeout, const sigset_t *mask),
-	(epoll, events, n, timeout, mask))
-CALL_HOOK_AGAIN(int, epoll_pwait2, epoll_pwait2, epoll, LEFT_TIME,
-	(int epoll, struct epoll_event *events, int n, const struct timespec *timeout,
-		const sigset_t *mask),
-	(epoll, events, n, timeout, mask))

@@ -157,7 +157,6 @@ CALL_HOOK(pid_t, wait4, wait4, -1, (pid_t pid, int *status, int options, struct 
 CALL_HOOK(int, waitid, waitid, -1, (idtype_t type, id_t id, siginfo_t *info, int options),
 	(type, id, info, options))
 
-CALL_HOOK(int, eventfd, eventfd, -1, (unsigned n, int flags), (n, flags))
 CALL_HOOK(int, eventfd_read, eventfd_read, fd, (int fd, eventfd_t *value), (fd, value))
 CALL_HOOK(int, eventfd_write, eventfd_write, fd, (int fd, eventfd_t value), (fd, value))
 CALL_HOOK(int, timerfd_create, timerfd_create, -1, (clockid_t clock, int flags), (clock, flags))

@@ -84,11 +84,11 @@ struct fr_private {
 	uint64_t timer_ticks;	 /* ticks that arrived since; the owner's handler alone writes */
 	uintptr_t signal_frames
 		[512]; /* of the signal handler's walk, which may interrupt the other */
-	/* The channels that the call under way waits for (call_channel.c). */
-	struct {
+	/* The channels that the call under way waits for, or may come back to (call_channel.c). */
+	struct fr_heard {
 		uint64_t *held; /* of wait_enter_at() */
 		uint32_t mark, channel;
-	} heard[FR_HEARD];
+	} heard[FR_HEARD], epoll, space; /* space: held in fr_thread.waiting */
 	const void *
 		polled; /* array of the last poll() or sets of the last select() that the kernel read */
 	size_t n_polled;     /* its bytes */

@@ -198,6 +198,7 @@ void thread_attach(const struct thread_birth *birth)
 		t->private->labels_id[0] = 0;
 		t->private->n_captures = 0;
 		memset(t->private->heard, 0, sizeof(t->private->heard));
+		t->private->epoll.held = NULL;
 		t->private->polled = NULL;
 		t->private->exit_stack = FR_STACK_NONE;
 		if (t->private->repeat) /* a parent's, before the fork */

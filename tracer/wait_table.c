@@ -21,7 +21,8 @@
 #define SHARED (1ull << 63)
 #define ALL (1ull << 62)
 #define SOLE (1ull << 61)
-#define FLAGS (SHARED | ALL | SOLE)
+#define IS_END (1ull << 60)
+#define FLAGS (SHARED | ALL | SOLE | IS_END)
 
 struct ring {
 	uint32_t n; /* releases so far */
@@ -112,26 +113,39 @@ static int read_release(const struct ring *ring, uint32_t i, struct wait_release
 		.stack = (uint32_t)waker,
 		.is_shared = (waker & SHARED) != 0,
 		.is_all = (waker & ALL) != 0,
-		.is_sole = (waker & SOLE) != 0 };
+		.is_sole = (waker & SOLE) != 0,
+		.is_end = (waker & IS_END) != 0 };
 	return 1;
+}
+
+uint32_t wait_mark(const uint64_t *held)
+{
+	return __atomic_load_n(&rings[held - keys].n, __ATOMIC_RELAXED);
+}
+
+unsigned wait_heard(
+	const uint64_t *held, uint32_t mark, struct wait_release releases_out[WAIT_N_RELEASES])
+{
+	const struct ring *ring = &rings[held - keys];
+	uint32_t n = wait_mark(held), i;
+	unsigned n_out = 0;
+
+	i = n - mark > WAIT_N_RELEASES ? n - WAIT_N_RELEASES : mark;
+	for (; i != n; i++)
+		n_out += (unsigned)read_release(ring, i, &releases_out[n_out]);
+	return n_out;
 }
 
 unsigned wait_leave_at(
 	uint64_t **held, uint32_t mark, struct wait_release releases_out[WAIT_N_RELEASES])
 {
-	const struct ring *ring;
-	unsigned n_out = 0;
-	uint32_t n, i;
+	unsigned n;
 
 	if (!*held)
 		return 0;
-	ring = &rings[*held - keys];
-	n = __atomic_load_n(&ring->n, __ATOMIC_RELAXED);
-	i = n - mark > WAIT_N_RELEASES ? n - WAIT_N_RELEASES : mark;
-	for (; i != n; i++)
-		n_out += (unsigned)read_release(ring, i, &releases_out[n_out]);
+	n = wait_heard(*held, mark, releases_out);
 	drop(held);
-	return n_out;
+	return n;
 }
 
 unsigned wait_leave(struct fr_thread *t, enum wait_place place, uint32_t mark,
@@ -150,6 +164,8 @@ void wait_forget(struct fr_thread *t)
 	for (i = 0; t->private && i < FR_HEARD; i++)
 		if (t->private->heard[i].held)
 			drop(&t->private->heard[i].held);
+	if (t->private && t->private->epoll.held)
+		drop(&t->private->epoll.held);
 }
 
 const struct wait_release *wait_pick(
@@ -193,6 +209,7 @@ int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, 
 		waker = (uint64_t)t->tid << 32 | release->stack;
 		waker |= release->is_shared ? SHARED : 0;
 		waker |= release->is_all ? ALL : 0;
+		waker |= release->is_end ? IS_END : 0;
 		waker |= (key & 0xffff) == 1 ? SOLE : 0;
 		leave_word(&rings[at], release->time_ns, waker);
 		is_told = 1;

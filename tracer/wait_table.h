@@ -33,6 +33,7 @@ struct wait_release {
 	bool is_shared; /* a reader, and others may have kept the lock */
 	bool is_all;	/* it let go all that waited (broadcast, last at a barrier) */
 	bool is_sole;	/* nobody else waited then */
+	bool is_end;	/* it closed its end of a channel, of which there may be others */
 };
 
 /* Releases that a wait remembers, the last ones. */
@@ -55,6 +56,11 @@ unsigned wait_leave(struct fr_thread *t, enum wait_place place, uint32_t mark,
 uint32_t wait_enter_at(uint64_t **held, uintptr_t obj);
 unsigned wait_leave_at(
 	uint64_t **held, uint32_t mark, struct wait_release releases_out[WAIT_N_RELEASES]);
+
+/* A registration that goes on: a mark, and the releases since it. */
+uint32_t wait_mark(const uint64_t *held);
+unsigned wait_heard(
+	const uint64_t *held, uint32_t mark, struct wait_release releases_out[WAIT_N_RELEASES]);
 
 /* Ends all registrations of a thread that will not come back to them. Context: its exit, under the guard. */
 void wait_forget(struct fr_thread *t);
