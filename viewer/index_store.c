@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "viewer/summary.h"
 
 #define META_KIND 99
 
@@ -23,6 +25,7 @@ enum meta {
 	META_STACKS,
 	META_TIMES,
 	META_NOTES,
+	META_SUMMARY,
 	META_N
 };
 enum { META_ID, META_OFFSET, META_BYTES, META_COLUMNS };
@@ -89,7 +92,7 @@ static void save_notes(struct pool *pool, struct series *meta, const GPtrArray *
 }
 
 /* Writes what makes the file an index that can be opened again. 0 or -errno. */
-static int finish_file(struct index *index, uint32_t n_definition_strings)
+static int finish_file(struct index *index, const char *summary, uint32_t n_definition_strings)
 {
 	const struct trace *trace = index->trace;
 	struct pool *pool = index->pool;
@@ -120,6 +123,7 @@ static int finish_file(struct index *index, uint32_t n_definition_strings)
 	save_array(pool, meta, META_STACKS, trace->stacks.stacks);
 	save(pool, meta, META_TIMES, &times, sizeof(times));
 	save_notes(pool, meta, trace->notes);
+	save(pool, meta, META_SUMMARY, summary, strlen(summary) + 1);
 	return pool_finish(pool, version());
 }
 
@@ -219,6 +223,17 @@ static gboolean load(struct index *index, struct trace *trace)
 	return TRUE;
 }
 
+static gboolean load_summary(struct indexed *indexed)
+{
+	size_t n;
+	const char *text = blob(indexed->index->pool, META_SUMMARY, &n);
+
+	if (!text || !n || text[n - 1] != '\0')
+		return FALSE;
+	indexed->summary = g_strdup(text);
+	return TRUE;
+}
+
 /* The folder of all indexes, to g_free(); NULL: none is to be kept, or there is no home. */
 static char *cache_folder(const struct index_options *options)
 {
@@ -250,7 +265,7 @@ static gboolean open_kept(
 
 	if (fd >= 0 && pool_open(fd, version(), schema_of, &found.index->pool) == 0)
 		found.trace = trace_open(folder, options->max_size, NULL);
-	if (found.trace && load(found.index, found.trace)) {
+	if (found.trace && load(found.index, found.trace) && load_summary(&found)) {
 		/* What was used last goes last. */
 		utimensat(AT_FDCWD, folder, NULL, 0);
 		*out = found;
@@ -362,20 +377,46 @@ static int on_event(void *self, struct trace *trace, const struct trace_event *a
 	return 0;
 }
 
+/* The summary as text; NULL when there is no memory for it. */
+static char *print_summary(struct summary *summary)
+{
+	char *text = NULL, *copy = NULL;
+	size_t n;
+	FILE *out = open_memstream(&text, &n);
+	int err;
+
+	if (!out)
+		return NULL;
+	summary_finish(summary);
+	err = summary_print_json(summary, out, 0);
+	if (fclose(out) == 0 && err == 0)
+		copy = g_strdup(text);
+	free(text);
+	return copy;
+}
+
 /* Reads all events into an index in `fd`. */
 static gboolean build(
 	int fd, const struct index_options *options, struct indexed *out, GError **error)
 {
 	struct index_builder *builder = index_builder_new(out->trace, fd);
 	struct progress progress = { options, 0 };
-	struct trace_pass passes[] = { index_builder_pass(builder),
+	struct trace_pass passes[SUMMARY_N_PASSES + 2] = { index_builder_pass(builder),
 		{ .event = on_event, .self = &progress, .is_unclipped = 1 } };
+	size_t first = options->on_progress ? 2 : 1;
+	struct summary summary;
 
-	if (!trace_run(out->trace, passes, options->on_progress ? 2 : 1, error)) {
+	summary_init(&summary, out->trace);
+	summary_passes(&summary, passes + first);
+	if (!trace_run(out->trace, passes, first + SUMMARY_N_PASSES, error)) {
 		index_builder_free(builder);
+		summary_fini(&summary);
 		return FALSE;
 	}
 	out->index = index_builder_finish(builder, error);
+	if (out->index)
+		out->summary = print_summary(&summary);
+	summary_fini(&summary);
 	return out->index != NULL;
 }
 
@@ -419,8 +460,8 @@ gboolean indexed_open(
 		indexed_close(out);
 		return FALSE;
 	}
-	if (folder && finish_file(out->index, n_strings) == 0 && out->trace->files.state &&
-		copy_state(out->trace->files.state, making)) {
+	if (folder && out->summary && finish_file(out->index, out->summary, n_strings) == 0 &&
+		out->trace->files.state && copy_state(out->trace->files.state, making)) {
 		fs_remove_tree(folder);
 		if (rename(making, folder) == 0)
 			make_room(
@@ -435,5 +476,6 @@ void indexed_close(struct indexed *indexed)
 {
 	index_free(indexed->index);
 	trace_free(indexed->trace);
+	g_free(indexed->summary);
 	*indexed = (struct indexed){ 0 };
 }

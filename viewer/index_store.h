@@ -21,10 +21,14 @@ struct index_options {
 	void *user;
 };
 
-/* A trace with its index. `was_kept`: it was in the cache. */
+/*
+ * A trace with its index and its summary (summary_print_json(), all rows). `was_kept`: they were in the cache, and no event
+ * was read.
+ */
 struct indexed {
 	struct trace *trace; /* owned */
 	struct index *index; /* owned */
+	char *summary;	     /* owned; JSON */
 	int was_kept;
 };
 
