@@ -105,9 +105,11 @@ def test_known_answer(folder, seconds, hz, n_threads):
     counters = traced.counters()
     total = sum(ticks.values())
     n_signals = total - counters["cpu_missed"]
-    # The first period of each thread is of random length; a clock tick of the kernel is 10 ms at most.
+    # The first period of each thread is of random length; a clock tick of the kernel is 10 ms at most. On a busy machine
+    # the last ticks of a thread may be so late that it has ended: they are counted as lost.
+    lost = counters["cpu_lost"] * 1_000_000_000 // hz
     slack = (n_threads + 1) * (10_000_000 + 1_000_000_000 // hz) + cpu // 100
-    check(abs(ns - cpu) < slack, f"samples say {ns:,} ns, the process used {cpu:,}")
+    check(abs(ns + lost - cpu) < slack, f"samples say {ns:,} ns, {lost:,} lost, the process used {cpu:,}")
     check(counters["cpu_ticks"] == total, f"{counters['cpu_ticks']} ticks counted, {total} in the table")
     check(ticks.get(None, 0) <= 0.05 * total, f"{ticks.get(None)} of {total} ticks are in no function of its")
     for name, used in shares.items():
