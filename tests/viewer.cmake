@@ -14,6 +14,8 @@ if(TARGET view)
   fr_unit_test(test_summary LIBS view_fixture)
   fr_unit_test(test_profile LIBS view profile_proto PkgConfig::VIEW_ZLIB)
   fr_unit_test(test_derive LIBS view_fixture profile_proto PkgConfig::VIEW_ZLIB)
+  fr_unit_test(test_derive_wait LIBS view_fixture profile_proto PkgConfig::VIEW_ZLIB)
+  fr_unit_test(test_derive_sched LIBS view_fixture profile_proto PkgConfig::VIEW_ZLIB)
   fr_unit_test(test_unpack LIBS view_fixture)
 
   fr_e2e_test(viewer_summary viewer_summary.py)

@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <stdio.h>
 
+#include "viewer/filter.h"
 #include "viewer/trace.h"
 #include "viewer/unpack.h"
 
@@ -34,7 +35,29 @@ struct cmd_input {
 	{                                           \
 		.max_size = UNPACK_MAX_SIZE_DEFAULT \
 	}
-extern const struct argp_child cmd_input_child[];
+extern const struct argp cmd_input_argp;
+
+/* A moment as users say it. */
+struct cmd_time {
+	int64_t ns; /* since the window's beginning or, is_negative, its end; since 1970 where is_wall */
+	int is_set, is_negative, is_wall;
+};
+
+/*
+ * What part of a trace a subcommand looks at: options --from and --to (cmd_window_argp), and besides them those of
+ * filter.h (cmd_filter_argp). Zeroed: all. Handed to the child parser as struct cmd_filter.
+ */
+struct cmd_filter {
+	struct cmd_time from, to;
+	struct filter_wish wish; /* borrowed from argv */
+};
+extern const struct argp cmd_window_argp, cmd_filter_argp;
+
+/* Narrows an opened trace to --from and --to. FALSE with a sentence when nothing is left. */
+gboolean cmd_filter_window(const struct cmd_filter *filter, struct trace *trace, GError **error);
+
+/* Makes a filter ready, with a run through the trace if it needs one. */
+gboolean cmd_filter_scan(struct filter *filter, struct trace *trace, GError **error);
 
 /* Prints "trace-view: SENTENCE" to stderr, frees the error; returns EXIT_FAILURE, or 130 when interrupted. */
 int cmd_fail(GError *error);

@@ -9,6 +9,7 @@
 
 struct arguments {
 	struct cmd_input input;
+	struct cmd_filter filter;
 	const char *event;
 	uint32_t tid;
 	int has_tid;
@@ -46,16 +47,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->input;
+		state->child_inputs[1] = &arguments->filter;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
+static const struct argp_child children[] = {
+	{ &cmd_input_argp, 0, NULL, 0 },
+	{ &cmd_window_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.children = cmd_input_child,
+	.children = children,
 	.args_doc = "TRACE",
 	.doc = "Prints one event per line, in order of time:"
 	       "\n\n  SECONDS EVENT PID/TID THREAD proc=N key=value ...\n   "
@@ -137,7 +145,7 @@ static int dump_event(void *self, struct trace *trace, const struct trace_event 
 	const struct process *process = trace_process(trace, at->process);
 	int64_t since = (int64_t)(event->time_ns - trace->begin_ns);
 
-	if (!dump->is_wanted[event->kind] ||
+	if (!dump->is_wanted[event->kind] || (trace->is_narrowed && at->is_outside) ||
 		(dump->arguments->has_tid && event->tid != dump->arguments->tid))
 		return 0;
 	g_string_printf(line, "%s%" G_GINT64_FORMAT ".%09u", since < 0 ? "-" : "",
@@ -187,7 +195,8 @@ int cmd_dump(int argc, char **argv)
 	if (!trace)
 		return cmd_fail(error);
 	dump.line = g_string_new(NULL);
-	if (!trace_run(trace, &pass, 1, &error)) {
+	if (!cmd_filter_window(&arguments.filter, trace, &error) ||
+		!trace_run(trace, &pass, 1, &error)) {
 		status = cmd_fail(error);
 	} else {
 		status = cmd_finish_output(stdout, "the standard output");

@@ -36,6 +36,4 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp argp = { .options = options, .parser = parse };
-
-const struct argp_child cmd_input_child[] = { { &argp, 0, NULL, 0 }, { 0 } };
+const struct argp cmd_input_argp = { .options = options, .parser = parse };

@@ -8,23 +8,35 @@
 #include <unistd.h>
 
 #include "viewer/derive.h"
+#include "viewer/profile_folded.h"
 #include "viewer/profile_text.h"
 
 #define KEY_TEXT 512
 #define KEY_COMMENT 513
+#define KEY_FORMAT 514
+
+enum form { FORM_PPROF, FORM_FOLDED, FORM_TEXT };
 
 struct arguments {
 	struct cmd_input input;
+	struct cmd_filter filter;
 	const char *output, *type, *comment;
-	int is_text;
+	enum form form;
 };
 
 static const struct argp_option options[] = {
 	{ "type", 't', "TYPE", 0, "Which profile, see below", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
-	{ "text", KEY_TEXT, NULL, 0, "Write text, as ?debug=1 does, instead of protobuf", 0 },
+	{ "format", KEY_FORMAT, "FORM", 0,
+		"pprof (default); folded: stacks for flame graphs, a line each; text: as ?debug=1",
+		0 },
+	{ "text", KEY_TEXT, NULL, 0, "The same as --format=text", 0 },
 	{ "comment", KEY_COMMENT, "TEXT", 0, "Put a comment into the profile", 0 },
 	{ 0 },
+};
+
+static const char *const forms[] = {
+	[FORM_PPROF] = "pprof", [FORM_FOLDED] = "folded", [FORM_TEXT] = "text"
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -39,13 +51,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		arguments->output = arg;
 		return 0;
 	case KEY_TEXT:
-		arguments->is_text = 1;
+		arguments->form = FORM_TEXT;
+		return 0;
+	case KEY_FORMAT:
+		for (size_t i = 0; i < G_N_ELEMENTS(forms); i++)
+			if (g_str_equal(arg, forms[i])) {
+				arguments->form = (enum form)i;
+				return 0;
+			}
+		argp_error(state, "--format=%s: expected pprof, folded or text", arg);
 		return 0;
 	case KEY_COMMENT:
 		arguments->comment = arg;
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->input;
+		state->child_inputs[1] = &arguments->filter;
 		return 0;
 	case ARGP_KEY_END:
 		if (!arguments->type)
@@ -72,17 +93,25 @@ static char *help_filter(int key, const char *text, void *input)
 	return g_string_free(out, FALSE); /* argp frees it; GLib allocates with malloc */
 }
 
+static const struct argp_child children[] = {
+	{ &cmd_input_argp, 0, NULL, 0 },
+	{ &cmd_filter_argp, 0, "Which part of the trace:", 1 },
+	{ 0 },
+};
+
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.children = cmd_input_child,
+	.children = children,
 	.args_doc = "TRACE",
 	.doc = "Writes a pprof profile (gzip-compressed protobuf) derived from a trace."
 	       "\vExamples:\n"
 	       "  trace-view pprof --type=sync trace.out > sync.pb.gz && go tool pprof -top "
 	       "sync.pb.gz\n"
 	       "  trace-view pprof --type=syscall -o syscall.pb.gz trace.out\n"
-	       "  trace-view -pprof=net trace.out > net.pb.gz\n",
+	       "  trace-view -pprof=net trace.out > net.pb.gz\n"
+	       "  trace-view pprof --type=wall --from=-30s --thread='worker*' --format=folded "
+	       "trace.out\n",
 	.help_filter = help_filter,
 };
 
@@ -102,11 +131,29 @@ static GByteArray *write_text(const struct profile *profile, const struct deriva
 	return g_byte_array_new_take((guint8 *)g_string_free(out, FALSE), n);
 }
 
+static GByteArray *write_form(
+	const struct profile *profile, const struct derivation *type, enum form form)
+{
+	GString *out;
+
+	switch (form) {
+	case FORM_TEXT:
+		return write_text(profile, type);
+	case FORM_FOLDED: {
+		out = g_string_new(NULL);
+		profile_folded(profile, out);
+		gsize n = out->len;
+		return g_byte_array_new_take((guint8 *)g_string_free(out, FALSE), n);
+	}
+	default:
+		return profile_pack(profile);
+	}
+}
+
 static int write_profile(const struct profile *profile, const struct arguments *arguments,
 	const struct derivation *type)
 {
-	g_autoptr(GByteArray) bytes =
-		arguments->is_text ? write_text(profile, type) : profile_pack(profile);
+	g_autoptr(GByteArray) bytes = write_form(profile, type, arguments->form);
 	const char *path = arguments->output;
 	FILE *out = path ? fopen(path, "we") : stdout;
 	int status;
@@ -124,6 +171,36 @@ static int write_profile(const struct profile *profile, const struct arguments *
 	return status;
 }
 
+/* Derives and writes. The trace is open. */
+static int derive_and_write(
+	const struct arguments *arguments, const struct derivation *type, struct trace *trace)
+{
+	struct filter *filter = filter_new(&arguments->filter.wish);
+	struct derive *derive = derive_new(type, filter);
+	struct trace_pass pass = derive_pass(derive);
+	g_autofree char *why = NULL;
+	GError *error = NULL;
+	int status;
+
+	if (!cmd_filter_window(&arguments->filter, trace, &error) ||
+		!cmd_filter_scan(filter, trace, &error) || !trace_run(trace, &pass, 1, &error)) {
+		status = cmd_fail(error);
+	} else if ((why = derive_finish(derive, trace))) {
+		fprintf(stderr, "trace-view: %s\n", why);
+		status = EXIT_FAILURE;
+	} else {
+		struct profile *profile = derive_profile(derive, trace);
+		if (arguments->comment)
+			profile_add_comment(profile, arguments->comment);
+		cmd_print_notes(trace);
+		status = write_profile(profile, arguments, type);
+		profile_free(profile);
+	}
+	derive_free(derive);
+	filter_free(filter);
+	return status;
+}
+
 int cmd_pprof(int argc, char **argv)
 {
 	struct arguments arguments = { .input = CMD_INPUT_INIT };
@@ -136,7 +213,7 @@ int cmd_pprof(int argc, char **argv)
 		fprintf(stderr, "unknown pprof type %s\n", arguments.type);
 		return EXIT_FAILURE;
 	}
-	if (!arguments.output && !arguments.is_text && isatty(STDOUT_FILENO)) {
+	if (!arguments.output && arguments.form == FORM_PPROF && isatty(STDOUT_FILENO)) {
 		fprintf(stderr,
 			"trace-view: a profile is binary; send it to a file (> %s.pb.gz) or name "
 			"one "
@@ -147,19 +224,7 @@ int cmd_pprof(int argc, char **argv)
 	struct trace *trace = trace_open(arguments.input.file, arguments.input.max_size, &error);
 	if (!trace)
 		return cmd_fail(error);
-	struct derive *derive = derive_new(type);
-	struct trace_pass pass = derive_pass(derive);
-	if (!trace_run(trace, &pass, 1, &error)) {
-		status = cmd_fail(error);
-	} else {
-		struct profile *profile = derive_profile(derive, trace);
-		if (arguments.comment)
-			profile_add_comment(profile, arguments.comment);
-		cmd_print_notes(trace);
-		status = write_profile(profile, &arguments, type);
-		profile_free(profile);
-	}
-	derive_free(derive);
+	status = derive_and_write(&arguments, type, trace);
 	trace_free(trace);
 	return status;
 }

@@ -8,6 +8,7 @@
 
 struct arguments {
 	struct cmd_input input;
+	struct cmd_filter filter;
 	unsigned top;
 	int is_json;
 };
@@ -37,16 +38,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->input;
+		state->child_inputs[1] = &arguments->filter;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
+static const struct argp_child children[] = {
+	{ &cmd_input_argp, 0, NULL, 0 },
+	{ &cmd_window_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.children = cmd_input_child,
+	.children = children,
 	.args_doc = "TRACE",
 	.doc = "What was recorded: threads and their states, locks, system calls, allocations, "
 	       "tasks, losses."
@@ -70,6 +78,10 @@ int cmd_summary(int argc, char **argv)
 	struct trace *trace = trace_open(arguments.input.file, arguments.input.max_size, &error);
 	if (!trace)
 		return cmd_fail(error);
+	if (!cmd_filter_window(&arguments.filter, trace, &error)) {
+		trace_free(trace);
+		return cmd_fail(error);
+	}
 	summary_init(&summary, trace);
 	summary_passes(&summary, passes);
 	if (!trace_run(trace, passes, SUMMARY_N_PASSES, &error)) {

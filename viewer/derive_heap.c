@@ -25,13 +25,30 @@ static void alloc_event(struct derive *derive, struct trace *trace, const struct
 {
 	struct trace_pass pass = allocs_pass(derive_state(derive));
 
-	pass.event(pass.self, trace, at);
+	/* Frees are followed whoever makes them, so that what is unwanted does not live for ever. */
+	if (at->event->kind == EVENT_FREE || derive_moment(derive, trace, at, NULL))
+		pass.event(pass.self, trace, at);
+}
+
+/* The living of unwanted threads are forgotten; who allocated before the window keeps its thread, not its region. */
+static void keep_wanted(struct derive *derive, struct trace *trace)
+{
+	guint to = 0;
+
+	for (guint i = 0; i < trace->lives->len; i++) {
+		struct live *live = &g_array_index(trace->lives, struct live, i);
+		uint32_t thread = trace_find_thread(trace, live->process, live->tid, live->time_ns);
+		if (derive_live(derive, trace, thread, live->time_ns))
+			g_array_index(trace->lives, struct live, to++) = *live;
+	}
+	g_array_set_size(trace->lives, to);
 }
 
 static void alloc_finish(struct derive *derive, struct trace *trace)
 {
 	struct allocs *allocs = derive_state(derive);
 
+	keep_wanted(derive, trace);
 	allocs_finish(allocs, trace);
 	for (guint i = 0; i < allocs->sites->len; i++) {
 		const struct alloc_site *site = &g_array_index(allocs->sites, struct alloc_site, i);
@@ -43,7 +60,10 @@ static void alloc_finish(struct derive *derive, struct trace *trace)
 			(int64_t)(n_in_use * scale),
 			(int64_t)(n_in_use * (double)site->size * scale),
 		};
-		derive_add(derive, site->process, site->stack, site->size, values);
+		const struct derive_key key = {
+			.process = site->process, .stack = site->stack, .bytes = site->size
+		};
+		derive_add(derive, &key, values);
 	}
 }
 
@@ -57,8 +77,32 @@ static int64_t alloc_period(const struct derive *derive, const struct trace *tra
 	return set ? (int64_t)g_ascii_strtoull(set, NULL, 10) : ALLOC_RATE_DEFAULT;
 }
 
+#define SPACE                                                             \
+	{                                                                 \
+		{ "alloc_objects", "count" }, { "alloc_space", "bytes" }, \
+			{ "inuse_objects", "count" },                     \
+		{                                                         \
+			"inuse_space", "bytes"                            \
+		}                                                         \
+	}
+
+const struct derivation derive_heap = {
+	.name = "heap",
+	.about = "the same, showing first what was in use at the end",
+	.types = SPACE,
+	.n_types = 4,
+	.period_type = { "space", "bytes" },
+	.default_type = "inuse_space",
+	.state_new = alloc_new,
+	.state_free = alloc_free,
+	.event = alloc_event,
+	.finish = alloc_finish,
+	.period = alloc_period,
+};
+
 const struct derivation derive_alloc = {
 	.name = "alloc",
+	.alias = "allocs",
 	.about = "memory allocated in the window and in use at its end, from samples",
 	.types = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },
 		{ "inuse_objects", "count" }, { "inuse_space", "bytes" } },

@@ -6,15 +6,17 @@
 
 static void call_event(struct derive *derive, struct trace *trace, const struct trace_event *at)
 {
-	const int64_t values[] = { 1, (int64_t)at->dur_ns };
+	const struct derive_key key = { .process = at->process,
+		.stack = trace_stack(trace, at->process, at->event->stack) };
+	const int64_t values[] = { 1, (int64_t)derive_dur(derive, trace, at) };
 
-	derive_add(
-		derive, at->process, trace_stack(trace, at->process, at->event->stack), 0, values);
+	if (values[1] > 0)
+		derive_add(derive, &key, values);
 }
 
 static int is_call(const struct trace_event *at)
 {
-	return (at->event->kind == EVENT_CALL || at->event->kind == EVENT_PATH) && at->dur_ns > 0;
+	return at->event->kind == EVENT_CALL || at->event->kind == EVENT_PATH;
 }
 
 static void net_event(struct derive *derive, struct trace *trace, const struct trace_event *at)

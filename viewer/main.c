@@ -13,7 +13,7 @@
 
 const struct command commands[] = {
 	{ "summary", "what was recorded, at a glance (text or --json)", cmd_summary },
-	{ "pprof", "a pprof profile: --type=sync|syscall|net|alloc", cmd_pprof },
+	{ "pprof", "a pprof profile: --type=sync|block|mutex|waker|wall|cpu|...", cmd_pprof },
 	{ "dump", "one event per line, for grep", cmd_dump },
 	{ "sql", "the trace as an SQL database", cmd_sql },
 	{ NULL, NULL, NULL },

@@ -291,8 +291,11 @@ static int define_event(void *user, const struct event *event)
 
 static void take_notes(struct trace *trace, GPtrArray *notes)
 {
+	/* A second run finds the same faults. */
 	for (guint i = 0; i < notes->len; i++)
-		g_ptr_array_add(trace->notes, g_strdup(notes->pdata[i]));
+		if (!g_ptr_array_find_with_equal_func(
+			    trace->notes, notes->pdata[i], g_str_equal, NULL))
+			g_ptr_array_add(trace->notes, g_strdup(notes->pdata[i]));
 	g_ptr_array_set_size(notes, 0);
 }
 
@@ -349,6 +352,8 @@ gboolean trace_run(
 
 	source_report_fini(&trace->report);
 	source_report_init(&trace->report);
+	trace->n_events = trace->n_outside = trace->n_untraced = 0;
+	trace->first_ns = trace->last_ns = 0;
 	if (trace->files.events->len == 0)
 		return TRUE;
 	ret = source_read(trace->files.dir, (const char *const *)trace->files.events->pdata,

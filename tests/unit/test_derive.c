@@ -1,62 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "fixture_trace.h"
-#include "profile_read.h"
-#include "viewer/derive.h"
-
-static Perftools__Profiles__Profile *back;
-
-static void derive(const char *name, const char *text)
-{
-	struct trace *trace = trace_new();
-	struct derive *derivation = derive_new(derive_find(name));
-	struct trace_pass pass = derive_pass(derivation);
-
-	fixture_run(trace, text, &pass, 1);
-	trace->report.has_clock = 1;
-	trace->report.wall_offset_ns = 1000000000000;
-	struct profile *profile = derive_profile(derivation, trace);
-	g_autoptr(GByteArray) packed = profile_pack(profile);
-	back = profile_read(packed);
-	CHECK(back != NULL);
-	profile_free(profile);
-	derive_free(derivation);
-	trace_free(trace);
-}
-
-static void end(void)
-{
-	perftools__profiles__profile__free_unpacked(back, NULL);
-}
-
-/* Value `i` of the sample whose leaf is in function `name`, summed; -1 without one. */
-static int64_t value_of(const char *name, size_t i)
-{
-	int64_t sum = 0;
-	int n = 0;
-
-	for (size_t j = 0; j < back->n_sample; j++) {
-		const Perftools__Profiles__Location *leaf =
-			back->location[back->sample[j]->location_id[0] - 1];
-		const Perftools__Profiles__Function *function =
-			leaf->n_line ? back->function[leaf->line[0]->function_id - 1] : NULL;
-		if (function && strcmp(profile_text(back, function->name), name) == 0) {
-			sum += back->sample[j]->value[i];
-			n++;
-		}
-	}
-	return n ? sum : -1;
-}
-
-#define HEAD                                                                     \
-	"0 0 state:receipt key=window.begin_ns value=1000000000\n"               \
-	"0 0 state:receipt key=window.end_ns value=2000000000\n"                 \
-	"0 0 state:process pid=77 start=500ms exe=/opt/app\n"                    \
-	"0 0 state:module start=0x500 end=0x600 path=/lib/libz.so build_id=22\n" \
-	"0 0 state:module start=0x1000 end=0x2000 path=/opt/app build_id=11\n"   \
-	"0 0 state:stack id=20 frames=0x1100,0x510\n"                            \
-	"0 0 state:symbol addr=0x1100 func=waiter system_name=_Z6waiterv\n"      \
-	"0 0 state:stack id=21 frames=0x1200\n0 0 state:symbol addr=0x1200 func=other\n"
+#include "derive_text.h"
 
 #define CALLS                                                            \
 	HEAD "1100ms 10 wait stack=20 kind=mutex obj=1 dur=10ms\n"       \
@@ -199,7 +144,7 @@ static void waits_without_a_stack_are_not_dropped(void)
 
 static void an_unknown_type_is_unknown(void)
 {
-	CHECK(derive_find("cpu") == NULL);
+	CHECK(derive_find("goroutine") == NULL);
 	CHECK(derive_find("") == NULL);
 	CHECK(derive_find("sync") == &derive_sync);
 }
