@@ -3,6 +3,7 @@
 add_subdirectory(programs)
 
 fr_e2e_test(e2e_known_answer known_answer.py)
+fr_e2e_test(e2e_wakers wakers.py)
 fr_e2e_test(e2e_start start.py)
 fr_e2e_test(e2e_descriptors descriptors.py)
 fr_e2e_test(e2e_sqlite sqlite.py)

@@ -73,7 +73,7 @@ static void tell(
 }
 
 /* One more channel that the call waits for. */
-static void hear(struct fr_thread *t, struct call *call, uint32_t end, uintptr_t name)
+static void hear(struct fr_thread *t, struct call *call, uintptr_t name)
 {
 	struct fr_private *private = t->private;
 	unsigned i = call->n_heard;
@@ -81,7 +81,6 @@ static void hear(struct fr_thread *t, struct call *call, uint32_t end, uintptr_t
 	if (unlikely(!private) || i == FR_HEARD || !fr_wants(FR_EVENTS_SCHED))
 		return;
 	private->heard[i].mark = wait_enter_at(&private->heard[i].held, name);
-	private->heard[i].channel = channel_id(end);
 	call->n_heard++;
 }
 
@@ -96,10 +95,10 @@ static void hear_epoll(struct fr_thread *t, struct call *call, uint32_t end)
 
 	if (unlikely(!private) || !channel_has_watches() || !fr_wants(FR_EVENTS_SCHED))
 		return;
-	if (likely(private->epoll.held && private->epoll.channel == channel_id(end)))
+	if (likely(private->epoll.held && private->epoll_name == name))
 	private->epoll.mark = wait_mark(private->epoll.held);
 	else private->epoll.mark = wait_enter_at(&private->epoll.held, name);
-	private->epoll.channel = channel_id(end);
+	private->epoll_name = name;
 	call->n_heard = IN_EPOLL;
 }
 
@@ -120,7 +119,7 @@ void call_channel_begin(struct fr_thread *t, struct call *call, uint32_t end, ui
 	switch (operations[call->id]) {
 	case TAKE:
 		drop_left(t);
-		hear(t, call, end, channel_data(end));
+		hear(t, call, channel_data(end));
 		if (channel_kind(end) <= CHANNEL_SELF)
 			tell(t, call, channel_space(peer), false, frame);
 		break;
@@ -129,7 +128,6 @@ void call_channel_begin(struct fr_thread *t, struct call *call, uint32_t end, ui
 		if (unlikely(!t->private) || !fr_wants(FR_EVENTS_SCHED))
 			break;
 		t->private->space.mark = wait_enter(t, WAIT_SPACE, channel_space(end));
-		t->private->space.channel = channel_id(end);
 		call->n_heard = IN_SPACE;
 		break;
 	case AWAIT:
@@ -171,9 +169,9 @@ void call_channel_poll(struct call *call, const struct pollfd *fds, nfds_t n, ui
 			if (likely(!end) || channel_kind(end) == CHANNEL_EPOLL)
 				continue;
 			if (fds[i].events & POLLIN)
-				hear(t, call, end, channel_data(end));
+				hear(t, call, channel_data(end));
 			if (fds[i].events & POLLOUT)
-				hear(t, call, end, channel_space(end));
+				hear(t, call, channel_space(end));
 		}
 	}
 	guard_leave(t);
@@ -205,8 +203,7 @@ static void look_at_set(struct fr_thread *t, struct call *call, const fd_set *se
 			uint32_t end = channel_end(fd);
 
 			if (fd < n && end && channel_kind(end) != CHANNEL_EPOLL)
-				hear(t, call, end,
-					is_space ? channel_space(end) : channel_data(end));
+				hear(t, call, is_space ? channel_space(end) : channel_data(end));
 		}
 	}
 }
@@ -227,7 +224,6 @@ void call_channel_select(
 /* What ended the call: who, and on which channel. */
 struct ending {
 	struct wait_release who;
-	uint32_t channel;
 	int is_known;
 };
 
@@ -238,7 +234,7 @@ static int is_near(const struct wait_release *release, uint64_t end_ns)
 
 /* Among several channels it is the oldest of those shortly before the end, else the latest. */
 static void consider(struct ending *ending, const struct wait_release *releases, unsigned n,
-	uint32_t channel, uint64_t end_ns, int is_end_told)
+	uint64_t end_ns, int is_end_told)
 {
 	const struct wait_release *who;
 
@@ -255,7 +251,7 @@ static void consider(struct ending *ending, const struct wait_release *releases,
 				? !is_near(who, end_ns) || who->time_ns >= ending->who.time_ns
 				: who->time_ns <= ending->who.time_ns))
 		return;
-	*ending = (struct ending){ *who, channel, 1 };
+	*ending = (struct ending){ *who, 1 };
 }
 
 static void emit(
@@ -263,7 +259,7 @@ static void emit(
 {
 	struct fr_event_woken e = { .call = call->id,
 		.fd = call->fd,
-		.obj = ending->channel,
+		.obj = ending->who.about,
 		.dur = dur,
 		.wake = call->begin_ns + dur - ending->who.time_ns,
 		.waker = ending->who.tid,
@@ -292,18 +288,17 @@ void call_channel_end(struct fr_thread *t, struct call *call, int64_t ret, uint6
 		return;
 	if (call->n_heard == IN_SPACE) {
 		n = wait_leave(t, WAIT_SPACE, private->space.mark, releases);
-		consider(&ending, releases, n, private->space.channel, end_ns, 0);
+		consider(&ending, releases, n, end_ns, 0);
 	} else if (call->n_heard == IN_EPOLL) {
 		n = private->epoll.held
 			    ? wait_heard(private->epoll.held, private->epoll.mark, releases)
 			    : 0;
-		consider(&ending, releases, n, private->epoll.channel, end_ns, 1);
+		consider(&ending, releases, n, end_ns, 1);
 	} else {
 		for (i = 0; i < call->n_heard && i < FR_HEARD; i++) {
 			n = wait_leave_at(
 				&private->heard[i].held, private->heard[i].mark, releases);
-			consider(&ending, releases, n, private->heard[i].channel, end_ns,
-				!is_take || ret == 0);
+			consider(&ending, releases, n, end_ns, !is_take || ret == 0);
 		}
 	}
 	/* Nothing was ready in the end: a time limit, or a descriptor that does not block. */

@@ -63,6 +63,11 @@ static inline uintptr_t channel_space(uint32_t end)
 	return channel_data(end) | 1;
 }
 
+static inline uint32_t channel_of_name(uintptr_t name)
+{
+	return (uint32_t)((name & ~WAIT_CHANNEL) >> 2);
+}
+
 /* Do the descriptors of the calling thread belong to the table? Not in a child of vfork(), whose own they are. */
 static inline int channel_follows(void)
 {

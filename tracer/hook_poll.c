@@ -40,9 +40,9 @@ static void polled(const struct call *call, const struct pollfd *fds, nfds_t n, 
 		int is_traced = CALL_BEGIN(                                                      \
 			&call, FR_CALL_##call_id, only_fd((uintptr_t)fds, n, FR_FRAME()));       \
 		struct eintr_wait wait = { .begin_ns = is_traced ? call.begin_ns : call_now() }; \
-		int is_looking = is_traced && call_channel_any() && !(is_now), ret;              \
+		int is_looking = is_traced && call_channel_any(), ret;                           \
                                                                                                  \
-		if (is_looking)                                                                  \
+		if (is_looking && !(is_now))                                                     \
 			call_channel_poll(&call, fds, n, FR_FRAME());                            \
 		for (;;) {                                                                       \
 			eintr_begin();                                                           \

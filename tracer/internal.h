@@ -87,8 +87,9 @@ struct fr_private {
 	/* The channels that the call under way waits for, or may come back to (call_channel.c). */
 	struct fr_heard {
 		uint64_t *held; /* of wait_enter_at() */
-		uint32_t mark, channel;
+		uint32_t mark;
 	} heard[FR_HEARD], epoll, space; /* space: held in fr_thread.waiting */
+	uintptr_t epoll_name;		 /* that `epoll` is registered for */
 	const void *
 		polled; /* array of the last poll() or sets of the last select() that the kernel read */
 	size_t n_polled;     /* its bytes */

@@ -29,6 +29,7 @@ struct ring {
 	struct {
 		uint64_t time_ns; /* 0: being written */
 		uint64_t waker;	  /* flags | tid << 32 | stack */
+		uint64_t about;
 	} at[WAIT_N_RELEASES];
 };
 
@@ -106,11 +107,14 @@ static int read_release(const struct ring *ring, uint32_t i, struct wait_release
 	uint64_t time_ns = __atomic_load_n(time, __ATOMIC_ACQUIRE);
 	uint64_t waker = __atomic_load_n(&ring->at[i % WAIT_N_RELEASES].waker, __ATOMIC_ACQUIRE);
 
+	uint64_t about = __atomic_load_n(&ring->at[i % WAIT_N_RELEASES].about, __ATOMIC_ACQUIRE);
+
 	if (!time_ns || __atomic_load_n(time, __ATOMIC_RELAXED) != time_ns)
 		return 0;
 	*release_out = (struct wait_release){ .time_ns = time_ns,
 		.tid = (uint32_t)((waker & ~FLAGS) >> 32),
 		.stack = (uint32_t)waker,
+		.about = (uint32_t)about,
 		.is_shared = (waker & SHARED) != 0,
 		.is_all = (waker & ALL) != 0,
 		.is_sole = (waker & SOLE) != 0,
@@ -180,13 +184,14 @@ const struct wait_release *wait_pick(
 	return &releases[n - 1];
 }
 
-static void leave_word(struct ring *ring, uint64_t time_ns, uint64_t waker)
+static void leave_word(struct ring *ring, uint64_t time_ns, uint64_t waker, uint32_t about)
 {
 	uint32_t i = __atomic_fetch_add(&ring->n, 1, __ATOMIC_RELAXED) % WAIT_N_RELEASES;
 
 	__atomic_store_n(&ring->at[i].time_ns, 0, __ATOMIC_RELAXED);
-	/* Release: a reader that sees this word sees the 0 before it. */
+	/* Release: a reader that sees one of these words sees the 0 before it. */
 	__atomic_store_n(&ring->at[i].waker, waker, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->at[i].about, about, __ATOMIC_RELEASE);
 	/* Release: the stack is in its table, and the word in place, before a waiter reads them. */
 	__atomic_store_n(&ring->at[i].time_ns, time_ns, __ATOMIC_RELEASE);
 }
@@ -211,7 +216,7 @@ int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, 
 		waker |= release->is_all ? ALL : 0;
 		waker |= release->is_end ? IS_END : 0;
 		waker |= (key & 0xffff) == 1 ? SOLE : 0;
-		leave_word(&rings[at], release->time_ns, waker);
+		leave_word(&rings[at], release->time_ns, waker, release->about);
 		is_told = 1;
 	}
 	return is_told;

@@ -30,6 +30,7 @@ enum wait_place { WAIT_LOCK, WAIT_MUTEX, WAIT_SPACE, WAIT_N_PLACES };
 struct wait_release {
 	uint64_t time_ns; /* just before it did */
 	uint32_t tid, stack;
+	uint32_t about; /* the channel, where the name was of an epoll instance that watches it */
 	bool is_shared; /* a reader, and others may have kept the lock */
 	bool is_all;	/* it let go all that waited (broadcast, last at a barrier) */
 	bool is_sole;	/* nobody else waited then */
