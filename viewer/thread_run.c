@@ -197,6 +197,12 @@ static size_t run_take(struct run *run, uint64_t begin, const struct run_off **o
 	return n;
 }
 
+/* When it began, also before the window. */
+static uint64_t begin_of(const struct event *event, uint64_t dur)
+{
+	return event->time_ns - MIN(dur, event->time_ns);
+}
+
 /*
  * `wake` is when somebody let the thread in, by its own account; serves where the kernel's records do not say. Returns
  * how much of the blocked time it makes runnable.
@@ -210,17 +216,18 @@ static uint64_t off_split(const struct run_off *off, uint64_t wake)
 }
 
 static int stay_of_wait(struct runs *runs, struct run *run, const struct trace_event *at,
-	uint64_t wake_ns, struct run_stay *stay)
+	uint64_t begin, uint64_t wake_ns, struct run_stay *stay)
 {
 	const struct event *event = at->event;
 	uint64_t end = at->begin_ns + at->dur_ns;
 
 	run->has_last = 0;
 	stay->untaken_ns = nesting_take(&run->nesting, at->begin_ns, end);
-	stay->n_offs = run_take(run, at->begin_ns, &stay->offs);
+	stay->n_offs = run_take(run, begin, &stay->offs);
 	if (stay->n_offs > 0) {
 		struct run_off *last = (struct run_off *)&stay->offs[stay->n_offs - 1];
-		uint64_t moved = wake_ns ? off_split(last, event->time_ns - wake_ns) : 0;
+		uint64_t wake = event->time_ns - MIN(wake_ns, event->time_ns);
+		uint64_t moved = wake_ns ? off_split(last, wake) : 0;
 		last->blocked_ns -= moved;
 		last->runnable_ns += moved;
 		last->n_runnable += moved > 0;
@@ -247,7 +254,8 @@ static int stay_of_woken(
 	uint64_t wake = event->time_ns - MIN(event->woken.wake, event->time_ns);
 	uint64_t moved = 0;
 
-	if (run->has_last && event->woken.wake && at->begin_ns <= run->last.begin_ns)
+	if (run->has_last && event->woken.wake &&
+		begin_of(event, event->woken.dur) <= run->last.begin_ns)
 		moved = off_split(&run->last, wake);
 	run->has_last = 0;
 	if (!moved)
@@ -287,11 +295,12 @@ int runs_event(struct runs *runs, struct trace *trace, const struct trace_event 
 	switch (event->kind) {
 	case EVENT_WAIT:
 		stay_out->state = event_lock_state(event->wait.kind);
-		return stay_of_wait(runs, run, at, event->wait.wake, stay_out);
+		return stay_of_wait(runs, run, at, begin_of(event, event->wait.dur),
+			event->wait.wake, stay_out);
 	case EVENT_CALL:
 	case EVENT_PATH:
 		stay_out->state = event_call_state(event->call.call);
-		return stay_of_wait(runs, run, at, 0, stay_out);
+		return stay_of_wait(runs, run, at, begin_of(event, event->call.dur), 0, stay_out);
 	case EVENT_WOKEN:
 		stay_out->state = event_call_state(event->woken.call);
 		return stay_of_woken(runs, run, at, stay_out);

@@ -104,7 +104,8 @@ static gboolean name_is_safe(const char *name)
 /* LTTng's index repeats the packet headers; without it a file may be cut freely. */
 static gboolean name_is_needed(const char *name)
 {
-	return !g_str_has_suffix(name, ".idx");
+	return !g_str_has_suffix(name, ".idx") && !g_str_has_prefix(name, "profiles/") &&
+	       !g_str_equal(name, "profiles");
 }
 
 /* What the first bytes of a file that is no gzip say about it. */

@@ -16,12 +16,14 @@
 struct ctf_fixture;
 
 /*
- * A trace below `dir`, which is made: dir/trace/state, and dir/trace/ust/uid/0/64-bit with `n_streams` streams. Events
- * must come in order of time per stream. Packets take at most packet_bytes (a multiple of 4096).
+ * A trace below `dir`, which is made: dir/trace/state, sched and cpu, and dir/trace/ust/uid/0/64-bit with `n_streams`
+ * streams. Events must come in order of time per stream. Packets take at most packet_bytes (a multiple of 4096).
+ * schema 1: without what came with schema 2.
  */
-struct ctf_fixture *ctf_fixture_new(const char *dir, unsigned n_streams, uint32_t packet_bytes);
+struct ctf_fixture *ctf_fixture_new(
+	const char *dir, unsigned n_streams, uint32_t packet_bytes, int schema);
 
-/* Definitions go to the state trace, whatever `stream` says. */
+/* Definitions, records of the kernel and CPU samples go to traces of their own, whatever `stream` says. */
 void ctf_fixture_add(struct ctf_fixture *fixture, unsigned stream, const struct event *event);
 
 /* Writes what is left. Frees. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * trace_fixture DIR N_STREAMS [N_EVENTS]: text events on stdin become DIR/trace, as recorded. Events of one tid go to
- * one stream. With N_EVENTS that many calls, waits and allocations follow, of 64 threads and 2000 stacks: for speed.
+ * one stream. FIXTURE_SCHEMA=1 in the environment: as before schema 2. With N_EVENTS that many calls, waits and allocations follow, of 64 threads and 2000 stacks: for speed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ static void add_many(struct ctf_fixture *fixture, unsigned n_streams, uint64_t n
 
 int main(int argc, char **argv)
 {
+	const char *schema = getenv("FIXTURE_SCHEMA");
 	char *line = NULL;
 	size_t size = 0;
 
@@ -56,7 +57,8 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: trace_fixture DIR N_STREAMS [N_EVENTS] < EVENTS\n"),
 		       2;
 	unsigned n_streams = (unsigned)atoi(argv[2]);
-	struct ctf_fixture *fixture = ctf_fixture_new(argv[1], n_streams, 65536);
+	struct ctf_fixture *fixture = ctf_fixture_new(
+		argv[1], n_streams, 65536, schema ? atoi(schema) : FR_SCHEMA_VERSION);
 	while (getline(&line, &size, stdin) > 0) {
 		struct event_text text;
 		if (!event_text_parse(line, &text))

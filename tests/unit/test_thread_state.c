@@ -156,6 +156,16 @@ static void records_tell_running_runnable_and_blocked(void)
 	end();
 }
 
+static void a_wait_from_before_the_window_keeps_its_switches(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n"
+		   "900ms 10 switch_out cpu=0\n1100ms 10 wakeup cpu=0\n1110ms 10 switch_in cpu=0\n"
+		   "1120ms 10 wait kind=cond dur=250ms\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_COND], 100000000);
+	check_sched(10, 890, 10, 100);
+	end();
+}
+
 static void nested_calls_divide_the_switches(void)
 {
 	run(WINDOW "0 10 state:thread start=500ms\n"
@@ -280,6 +290,8 @@ int main(void)
 	CASE(a_reused_tid_is_two_threads, "threads that had the same tid in turn are told apart");
 	CASE(records_tell_running_runnable_and_blocked,
 		"switches, wakeups and calls make running, runnable and blocked");
+	CASE(a_wait_from_before_the_window_keeps_its_switches,
+		"a wait that began before the window keeps its switches");
 	CASE(nested_calls_divide_the_switches, "a switch belongs to the innermost call");
 	CASE(a_first_switch_in_belongs_to_the_call_it_ends,
 		"a switch-in without its switch-out begins with the call");

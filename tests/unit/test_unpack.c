@@ -19,7 +19,7 @@ static void make_trace(void)
 
 	dir = g_strdup_printf("%s/%u", temp_dir_path, n_made++);
 	CHECK_INT(g_mkdir(dir, 0700), 0);
-	struct ctf_fixture *fixture = ctf_fixture_new(dir, 2, 4096);
+	struct ctf_fixture *fixture = ctf_fixture_new(dir, 2, 4096, 1);
 	struct event event = { .kind = EVENT_DEF_ENV, .pair = { "command", "x" } };
 
 	ctf_fixture_add(fixture, 0, &event);
