@@ -93,7 +93,8 @@ enum fr_process_state {
 	X(cpu_timers_failed, "threads without a CPU timer (the kernel refused one)")               \
 	X(block_ns, "time waited for locks, ns")                                                   \
 	X(threads_created, "threads that were created")                                            \
-	X(channels_overflow, "pipes, sockets and epoll watches that are not followed (no room)")
+	X(channels_overflow, "pipes, sockets and epoll watches that are not followed (no room)")   \
+	X(triggers_skipped, "triggers less than 1 ms after another one, dropped")
 
 struct fr_counters {
 #define FR_X(field, text) uint64_t field;

@@ -138,7 +138,7 @@ static gint sample_compare(gconstpointer a, gconstpointer b)
 
 /*
  * One part of the ring, which may be written meanwhile: read twice, since a copy of an entry is whole when both say the same
- * number. Returns how many of the numbers [number, number + n) were not there.
+ * number. Returns how many of the numbers [number, number + n), as far as they may be of that time, were not there.
  */
 static uint64_t read_samples(const struct blackbox *blackbox, uint64_t number, uint32_t n,
 	uint64_t begin_ns, GArray *samples)
@@ -154,9 +154,14 @@ static uint64_t read_samples(const struct blackbox *blackbox, uint64_t number, u
 		return n;
 	for (uint32_t i = 0; i < n; i++) {
 		if (first[i].seq != number + i + 1 ||
-			memcmp(&first[i], &again[i], sizeof(first[i])) != 0)
+			memcmp(&first[i], &again[i], sizeof(first[i])) != 0) {
 			n_missing++;
-		else if (first[i].time_ns >= begin_ns)
+			continue;
+		}
+		/* Those before one that is too old are too old, too. */
+		if (first[i].time_ns < begin_ns)
+			n_missing = 0;
+		else
 			g_array_append_val(samples, first[i]);
 	}
 	return n_missing;

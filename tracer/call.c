@@ -9,7 +9,9 @@
 
 #include "tracer/call_channel.h"
 #include "tracer/call_total.h"
+#include "tracer/delay.h"
 #include "tracer/events_syscall.h"
+#include "tracer/trigger.h"
 
 static const uint8_t call_states[FR_CALL_N] = {
 #define FR_X(name, class, state) [FR_CALL_##name] = (state),
@@ -90,6 +92,9 @@ void call_end(struct call *call, int64_t ret, const char *path)
 	if (unlikely(call->n_heard))
 		call_channel_end(t, call, is_short ? -1 : ret, dur);
 	call_total_add(t, call->id, dur, ret, is_short);
+	delay_after(t, dur);
+	if (trigger_is_over(dur, &fr_control->trigger_call_ns))
+		trigger_call(t, call, dur);
 	thread_leave(t, &call->wait);
 	guard_leave(t);
 }

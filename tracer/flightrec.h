@@ -101,6 +101,14 @@ int flightrec_label_get(const char *key, char *value_out, size_t size);
 int flightrec_label_each(
 	int (*each)(void *argument, const char *key, const char *value), void *argument);
 
+/*
+ * Something happened that is worth a look: has the recorder write a snapshot, what the ring holds now, which names the
+ * reason (at most 95 bytes) and marks this moment, thread and stack. Returns at once, a snapshot is the recorder's work;
+ * it writes no more of them than its limit (one a minute unless it was told otherwise). 0; -EAGAIN: less than a millisecond
+ * after another one, or called by a signal handler that interrupted the tracer; -ENOTCONN.
+ */
+int flightrec_trigger(const char *reason);
+
 /* Names the calling thread in traces; the kernel's name stays. At most 15 bytes. */
 void flightrec_thread_name(const char *name);
 

@@ -170,6 +170,12 @@ private:
 	int error_;
 };
 
+/* As flightrec_trigger(). */
+inline int trigger(const std::string &reason)
+{
+	return flightrec_trigger(reason.c_str());
+}
+
 } // namespace flightrec
 
 #endif

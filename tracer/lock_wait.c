@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tracer/lock_wait.h"
 
+#include "tracer/delay.h"
 #include "tracer/events_lock.h"
 #include "tracer/lock_profile.h"
+#include "tracer/trigger.h"
 
 static const uint8_t lock_states[FR_LOCK_N] = {
 #define FR_X(id, name, state) [id] = (state),
@@ -177,6 +179,19 @@ static void emit(
 	fr_count_own(t, events, 1);
 }
 
+/* Conditions, semaphores, joins and the like are left out: their waits may be for work. */
+static void fire(struct fr_thread *t, const struct lock_wait *wait, uint64_t dur)
+{
+	struct trigger trigger = { .kind = FR_TRIGGER_LOCK,
+		.stack = wait->stack,
+		.call = wait->kind,
+		.obj = wait->obj,
+		.value = dur };
+
+	trigger.limit = __atomic_load_n(&fr_control->trigger_lock_ns, __ATOMIC_RELAXED);
+	trigger_fire(t, &trigger);
+}
+
 void lock_wait_end(struct lock_wait *wait, int ret)
 {
 	struct fr_thread *t = &fr_self;
@@ -201,6 +216,9 @@ void lock_wait_end(struct lock_wait *wait, int ret)
 		fr_count(locks_short, 1);
 	else if (fr_wants(FR_EVENTS_LOCK))
 		emit(t, wait, ret, &heard);
+	delay_after(t, dur);
+	if (trigger_is_over(dur, &fr_control->trigger_lock_ns) && has_owner(wait->kind))
+		fire(t, wait, dur);
 	guard_leave(t);
 out:
 	errno = saved_errno;

@@ -33,6 +33,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
+#define LOW_HZ 50
 #define CLOCK_TICKS 100 /* per second, the least a kernel is built with */
 
 enum { TIMER_CLOSED, TIMER_NONE, TIMER_BUSY, TIMER_ID };
@@ -208,9 +209,14 @@ static void arm_all(void)
 		fr_blackbox->cpu_refusal = FR_CPU_NO_TIMERS;
 }
 
-/* The table of CPU samples is all there before the first handler needs it, which then makes no system calls for it. */
-static void prepare_table(void)
+/*
+ * The table of CPU samples is all there before the first handler needs it, which then makes no system calls for it. At
+ * the low rate that is always on it grows as it is used: a program that ends soon would never need its megabyte.
+ */
+static void prepare_table(uint32_t hz)
 {
+	if (hz < LOW_HZ)
+		return;
 	blackbox_commit(fr_blackbox->off_buckets[FR_BUCKET_CPU],
 		fr_bucket_number(FR_BUCKET_CPU) * sizeof(struct fr_bucket));
 }
@@ -225,7 +231,7 @@ void sampler_set_rate(uint32_t hz)
 		fr_blackbox->cpu_refusal = FR_CPU_OK;
 		return;
 	}
-	prepare_table();
+	prepare_table(hz);
 	/* The rate is set while SIGPROF is surely ours: a program that takes it takes the rate away first. */
 	fr_blackbox->cpu_refusal =
 		sigprof_take(&sampler_hz, hz) == 0 ? FR_CPU_OK : FR_CPU_SIGPROF_TAKEN;

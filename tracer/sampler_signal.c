@@ -9,6 +9,7 @@
 #include "tracer/sampler.h"
 
 #include "proto/stack.h"
+#include "tracer/blackbox.h"
 #include "tracer/bucket.h"
 #include "tracer/sigprof.h"
 #include "tracer/stack.h"
@@ -94,6 +95,28 @@ static uint32_t capture(struct fr_thread *t, const ucontext_t *context, int *is_
 	return stack_intern(frames, n, flags);
 }
 
+/* The newest samples in the order of time: a place of the ring is ours by its number, whoever had it before. */
+static void keep(const struct fr_thread *t, uint32_t stack, uint32_t labels_id, uint64_t weight_ns)
+{
+	uint64_t number = __atomic_fetch_add(&fr_blackbox->samples_next, 1, __ATOMIC_RELAXED);
+	uint64_t at =
+		fr_blackbox->off_samples + number % FR_BB_SAMPLES * sizeof(struct fr_cpu_sample);
+	struct fr_cpu_sample *sample = (struct fr_cpu_sample *)((char *)fr_blackbox + at);
+
+	if (blackbox_commit(at, sizeof(*sample)) < 0)
+		return;
+	__atomic_store_n(&sample->seq, 0, __ATOMIC_RELAXED);
+	/* Release fence: who sees one of the fields below sees that the number has gone. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	sample->time_ns = fr_now();
+	sample->weight_ns = weight_ns;
+	sample->tid = t->tid;
+	sample->stack = stack;
+	sample->labels_id = labels_id;
+	/* Release: who sees the number sees the fields. */
+	__atomic_store_n(&sample->seq, number + 1, __ATOMIC_RELEASE);
+}
+
 /* One expiry and `n_missed` that came with it, at `hz` per second. */
 static void tick(struct fr_thread *t, const ucontext_t *context, uint32_t hz, uint64_t n_missed)
 {
@@ -119,6 +142,7 @@ static void tick(struct fr_thread *t, const ucontext_t *context, uint32_t hz, ui
 		fr_count(cpu_lost, n);
 	bucket_add(FR_BUCKET_CPU, bucket, 0, n);
 	bucket_add(FR_BUCKET_CPU, bucket, 1, n * (NS_PER_S / hz));
+	keep(t, key.stack, (uint32_t)key.key, n * (NS_PER_S / hz));
 }
 
 /*

@@ -13,26 +13,38 @@
 #include "tracer/flightrec.h"
 #include "tracer/sys.h"
 #include "tracer/thread.h"
+#include "tracer/trigger.h"
 #include "tracer/user_entry.h"
 
 #define N_OPEN_TASKS 65536
 #define TASK_SHIFT 40
 
-static uint64_t *open_tasks; /* id by the low bits of its count; 0 ended */
+/* A task with a limit (--on-slow). Written by who begins it, before anyone knows its id. */
+struct timed_task {
+	uint64_t id, begin_ns;
+	uint64_t limit; /* ns; UINT64_MAX: none */
+	char type[40];
+};
+
+static uint64_t *open_tasks;	       /* id by the low bits of its count; 0 ended */
+static struct timed_task *timed_tasks; /* parallel to it; NULL: there are no limits */
 static uint64_t n_tasks, n_regions;
+
+static void *map(size_t size)
+{
+	long ret = sys(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return ret < 0 && ret > -4096 ? NULL : (void *)ret;
+}
 
 int user_init(void)
 {
-	long ret;
-
-	if (open_tasks)
-		return 0;
-	ret = sys(SYS_mmap, NULL, sizeof(*open_tasks) * N_OPEN_TASKS, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (ret < 0 && ret > -4096)
-		return (int)ret;
-	open_tasks = (uint64_t *)ret;
-	return 0;
+	if (!open_tasks)
+		open_tasks = map(sizeof(*open_tasks) * N_OPEN_TASKS);
+	if (!timed_tasks && trigger_has_rules())
+		timed_tasks = map(sizeof(*timed_tasks) * N_OPEN_TASKS);
+	return open_tasks && (timed_tasks || !trigger_has_rules()) ? 0 : -ENOMEM;
 }
 
 void user_after_fork(void)
@@ -66,6 +78,40 @@ FR_EXPORT int flightrec_is_enabled(void)
 	return fr_on && fr_wants(FR_EVENTS_USER);
 }
 
+static void time_task(uint64_t id, const char *type)
+{
+	struct timed_task *task = &timed_tasks[id % N_OPEN_TASKS];
+
+	task->limit = trigger_slow_limit(type);
+	if (task->limit == UINT64_MAX)
+		return;
+	task->begin_ns = fr_now();
+	memcpy(task->type, type, sizeof(task->type));
+	task->id = id;
+}
+
+/* A region or task of this type is over. */
+static void check_slow(struct user_entry *entry, uint64_t dur, uint64_t limit, uint64_t task,
+	const char *type, uintptr_t frame)
+{
+	struct trigger trigger = {
+		.kind = FR_TRIGGER_SLOW, .value = dur, .limit = limit, .obj = task, .reason = type
+	};
+
+	if (dur < limit)
+		return;
+	trigger.stack = fr_capture(entry->t, frame, FR_REPEAT_USER);
+	trigger_fire(entry->t, &trigger);
+}
+
+static void check_task(struct user_entry *entry, uint64_t id, uintptr_t frame)
+{
+	const struct timed_task *task = &timed_tasks[id % N_OPEN_TASKS];
+
+	if (task->id == id)
+		check_slow(entry, fr_now() - task->begin_ns, task->limit, id, task->type, frame);
+}
+
 FR_EXPORT flightrec_task_t flightrec_task_begin(flightrec_task_t parent, const char *type)
 {
 	uint64_t n = __atomic_add_fetch(&n_tasks, 1, __ATOMIC_RELAXED);
@@ -79,6 +125,8 @@ FR_EXPORT flightrec_task_t flightrec_task_begin(flightrec_task_t parent, const c
 	if (__atomic_exchange_n(&open_tasks[n % N_OPEN_TASKS], id, __ATOMIC_RELAXED))
 		fr_count(tasks_overflow, 1);
 	e.name = cut(name, sizeof(name), type);
+	if (unlikely(timed_tasks != NULL))
+		time_task(id, name);
 	USER_EMIT(&entry, task_begin, &e, FR_FRAME());
 	user_leave(&entry);
 	return id;
@@ -102,8 +150,11 @@ FR_EXPORT void flightrec_task_end(flightrec_task_t task)
 
 	if (!task || !user_enter(&entry, FR_FRAME()))
 		return;
-	if (close_task(task))
+	if (close_task(task)) {
 		USER_EMIT(&entry, task_end, &e, FR_FRAME());
+		if (unlikely(timed_tasks != NULL))
+			check_task(&entry, task, FR_FRAME());
+	}
 	user_leave(&entry);
 }
 
@@ -132,7 +183,8 @@ FR_EXPORT flightrec_region_t flightrec_region_begin(flightrec_task_t task, const
 	if (!user_enter(&entry, FR_FRAME()))
 		return 0;
 	private = entry.t->private;
-	if (!private || private->n_regions >= FR_REGION_DEPTH || !fr_wants(FR_EVENTS_USER)) {
+	if (!private || private->n_regions >= FR_REGION_DEPTH ||
+		(!fr_wants(FR_EVENTS_USER) && !trigger_has_rules())) {
 		user_leave(&entry);
 		return 0;
 	}
@@ -158,6 +210,9 @@ static void end_innermost(struct user_entry *entry, uintptr_t frame)
 
 	e.dur = fr_now() - region->begin_ns;
 	USER_EMIT(entry, region_end, &e, frame);
+	if (trigger_has_rules())
+		check_slow(entry, e.dur, trigger_slow_limit(region->type), region->task,
+			region->type, frame);
 }
 
 FR_EXPORT void flightrec_region_end(flightrec_region_t id)
@@ -182,6 +237,25 @@ FR_EXPORT void flightrec_region_end(flightrec_region_t id)
 		end_innermost(&entry, FR_FRAME());
 	}
 	user_leave(&entry);
+}
+
+FR_EXPORT int flightrec_trigger(const char *reason)
+{
+	struct trigger trigger = { .kind = FR_TRIGGER_ASKED };
+	struct user_entry entry;
+	char text[sizeof(((struct fr_trigger *)0)->reason)];
+	int ret;
+
+	if (!fr_on)
+		return -ENOTCONN;
+	if (!user_enter(&entry, FR_FRAME()))
+		return -EAGAIN;
+	trigger.reason = cut(text, sizeof(text), reason);
+	trigger.obj = current_task(entry.t);
+	trigger.stack = fr_capture(entry.t, FR_FRAME(), FR_REPEAT_USER);
+	ret = trigger_fire(entry.t, &trigger);
+	user_leave(&entry);
+	return ret;
 }
 
 FR_EXPORT void flightrec_log(flightrec_task_t task, const char *category, const char *message)

@@ -29,6 +29,8 @@ static void ids_are_given_and_ends_ignored(void)
 	flightrec_label_pop(-1);
 	flightrec_label_pop(3);
 	flightrec_thread_name("name");
+	CHECK_INT(flightrec_trigger("reason"), -ENOTCONN);
+	CHECK_INT(flightrec_trigger(NULL), -ENOTCONN);
 	CHECK_INT(errno, 77);
 }
 

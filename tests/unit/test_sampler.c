@@ -207,6 +207,43 @@ static void ticks_measure_cpu_time(void)
 	detach();
 }
 
+/* The same once more, one by one: numbers without a gap, times that grow, and all of the CPU time. */
+static void samples_are_kept_in_order(void)
+{
+	const struct fr_cpu_sample *ring =
+		(const struct fr_cpu_sample *)((char *)fr_blackbox + fr_blackbox->off_samples);
+	uint64_t first = fr_blackbox->samples_next, before, used, ns = 0, time_ns = fr_now();
+	int n_bad = 0;
+
+	attach();
+	sampler_set_rate(1000);
+	before = cpu_now();
+	burn(100);
+	used = cpu_now() - before;
+	sampler_set_rate(0);
+	CHECK(fr_blackbox->samples_next > first);
+	for (uint64_t n = first; n < fr_blackbox->samples_next; n++) {
+		const struct fr_cpu_sample *sample = &ring[n % FR_BB_SAMPLES];
+
+		n_bad += sample->seq != n + 1 || sample->time_ns < time_ns ||
+			 sample->tid != fr_self.tid || sample->stack < FR_STACK_FIRST_ID;
+		time_ns = sample->time_ns;
+		ns += sample->weight_ns;
+	}
+	CHECK_INT(n_bad, 0);
+	CHECK(time_ns <= fr_now());
+	CHECK(ns + 12000000 > used && ns < used + 12000000);
+	/* At the end of the ring it goes on at its beginning. */
+	fr_blackbox->samples_next = 3 * FR_BB_SAMPLES - 2;
+	sampler_set_rate(1000);
+	burn(40);
+	sampler_set_rate(0);
+	CHECK(fr_blackbox->samples_next >= 3 * FR_BB_SAMPLES);
+	CHECK_INT(ring[FR_BB_SAMPLES - 1].seq, 3 * FR_BB_SAMPLES);
+	CHECK_INT(ring[0].seq, 3 * FR_BB_SAMPLES + 1);
+	detach();
+}
+
 static void *short_life(void *unused)
 {
 	attach();
@@ -490,6 +527,7 @@ int main(void)
 	sampler_init();
 	CASE(strips_own_frames, "frames of ours are taken out of a stack");
 	CASE(ticks_measure_cpu_time, "ticks add up to the CPU time, with the stack that used it");
+	CASE(samples_are_kept_in_order, "samples are kept in their order, the newest ones");
 	CASE(short_threads_count_for_what_they_use, "short threads count for what they use");
 	CASE(no_timer_is_left_behind, "no timer is left behind by threads and rates that change");
 	CASE(others_signals_do_what_they_did, "a SIGPROF of others does what it did before");
