@@ -152,8 +152,11 @@ static void __attribute__((noreturn)) run_daemon(const char *sessiond, char *con
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* After the change of uid, which clears it. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/*
+	 * After the change of uid, which clears it. Not SIGTERM: a daemon that ends in order removes the ring, which is all
+	 * there is of the program's last minutes when we were killed.
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
 	if (chdir("/") < 0)

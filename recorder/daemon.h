@@ -31,7 +31,8 @@ void daemon_user_choose(struct daemon_user *user_out, char **note_out);
 
 /*
  * Starts the program at `sessiond` with `lttng_home` as its home and does not wait until it answers (see
- * lttng_ctl_wait_daemon()). It gets SIGTERM when the calling thread ends. Returns 0 or -errno.
+ * lttng_ctl_wait_daemon()). It is killed when the calling thread ends, and
+ * leaves the ring's files then (recover.h). Returns 0 or -errno.
  */
 int daemon_start(const char *sessiond, const char *lttng_home, const struct daemon_user *user,
 	struct daemon *daemon_out);

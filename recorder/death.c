@@ -21,12 +21,12 @@ struct deaths {
 	struct rate_limit children;
 };
 
-/* Shells of Debian and Alpine: they end by _exit(), whatever happened. */
-static bool is_shell(const char *name)
+/* Shells of Debian and Alpine always end by _exit(): with them it says nothing. */
+static bool is_direct_exit(const struct death_case *death)
 {
 	static const char *const shells[] = { "dash", "sh", "ash", "busybox", NULL };
 
-	return g_strv_contains(shells, name);
+	return death->exit_kind == FR_EXIT_DIRECT && !g_strv_contains(shells, death->process->exe);
 }
 
 static bool is_program_death(const struct death_case *death)
@@ -39,8 +39,7 @@ static bool is_program_death(const struct death_case *death)
 	case PROCESS_END_EXEC:
 		return !end->is_traced;
 	case PROCESS_END_EXIT:
-		return end->code != 0 ||
-		       (death->exit_kind == FR_EXIT_DIRECT && !is_shell(death->process->name));
+		return end->code != 0 || is_direct_exit(death);
 	default:
 		return false;
 	}
@@ -78,7 +77,7 @@ static char *reason_name(const struct death_case *death)
 	case PROCESS_END_EXEC:
 		return g_strdup("exec");
 	case PROCESS_END_EXIT:
-		if (death->exit_kind != FR_EXIT_DIRECT)
+		if (!is_direct_exit(death))
 			return g_strdup_printf("exit%d", end->code);
 		return end->code ? g_strdup_printf("_exit%d", end->code) : g_strdup("_exit");
 	default:
@@ -139,7 +138,7 @@ static void append_how(GString *text, const struct death_case *death)
 		g_string_append(text, "became a program that cannot be traced, by exec()");
 		break;
 	case PROCESS_END_EXIT:
-		if (death->exit_kind == FR_EXIT_DIRECT)
+		if (is_direct_exit(death))
 			g_string_append_printf(text, "ended by _exit(%d)", end->code);
 		else
 			g_string_append_printf(text, "ended with exit status %d", end->code);

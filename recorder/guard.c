@@ -6,15 +6,21 @@
 #include <string.h>
 
 #include "recorder/death.h"
+#include "recorder/runtime_left.h"
 #include "recorder/snapshots.h"
 #include "recorder/trigger.h"
 #include "recorder/watch.h"
+
+/* Its age tells, should we be killed, when that was (runtime_left.h). */
+#define TOUCH_SECONDS 10
 
 struct guard {
 	struct snapshots *snapshots;
 	struct deaths *deaths;
 	struct triggers *triggers;
 	struct watch *watch;
+	char *rundir;	     /* owned */
+	unsigned n_seconds;  /* of the watching thread */
 	atomic_bool is_over; /* the program has ended */
 };
 
@@ -37,6 +43,8 @@ static void on_second(void *user, const GArray *processes)
 {
 	struct guard *guard = user;
 
+	if (guard->n_seconds++ % TOUCH_SECONDS == 0)
+		runtime_left_touch(guard->rundir);
 	if (!atomic_load(&guard->is_over))
 		triggers_second(guard->triggers, processes);
 }
@@ -69,6 +77,7 @@ int guard_new(const struct guard_settings *settings, struct guard **guard_out, c
 	};
 	int err = snapshots_new(&snapshots, &guard->snapshots);
 
+	guard->rundir = g_strdup(settings->rundir);
 	if (!err) {
 		deaths.snapshots = triggers.snapshots = guard->snapshots;
 		guard->deaths = deaths_new(&deaths);
@@ -93,6 +102,7 @@ void guard_free(struct guard *guard)
 	snapshots_free(guard->snapshots);
 	triggers_free(guard->triggers);
 	deaths_free(guard->deaths);
+	g_free(guard->rundir);
 	g_free(guard);
 }
 

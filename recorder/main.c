@@ -24,6 +24,7 @@
 #include "recorder/access.h"
 #include "recorder/blackbox_read.h"
 #include "recorder/daemon.h"
+#include "recorder/guard.h"
 #include "recorder/launch.h"
 #include "recorder/linger.h"
 #include "recorder/lttng_ctl.h"
@@ -34,8 +35,10 @@
 #include "recorder/profiles.h"
 #include "recorder/program.h"
 #include "recorder/recording.h"
+#include "recorder/recover.h"
 #include "recorder/routes.h"
 #include "recorder/runtime_dir.h"
+#include "recorder/runtime_left.h"
 #include "recorder/sched.h"
 #include "recorder/serve.h"
 #include "recorder/staging.h"
@@ -68,6 +71,7 @@ struct app {
 	struct sched *sched;
 	struct symbol_cache *symbols; /* outlives what looks up names */
 	struct profiles *profiles;
+	struct guard *guard;
 	struct routes_context context;
 	char *command;		 /* owned */
 	char *note, *small_ring; /* owned; sentences for every trace; NULL: nothing to say */
@@ -185,6 +189,21 @@ static int start_profiles(struct app *app, char **why_out)
 	return serve_listen_inside(&app->serve, app->rundir.dir.path, why_out);
 }
 
+static int start_guard(struct app *app, char **why_out)
+{
+	const struct guard_settings settings = {
+		.options = &app->options,
+		.rundir = app->rundir.dir.path,
+		.output_dir = app->store.dir,
+		.control = app->rundir.control,
+		.recording = app->recording,
+		.profiles = app->profiles,
+	};
+
+	runtime_left_describe(app->rundir.dir.path, app->command);
+	return guard_new(&settings, &app->guard, why_out);
+}
+
 static struct sched *start_sched(const struct app *app)
 {
 	struct sched_settings settings = {
@@ -230,7 +249,7 @@ static int app_start(struct app *app)
 	}
 	if (recording_new(&settings, &app->recording, &why) < 0)
 		return fail(why, -1);
-	if (app->rundir.control && start_profiles(app, &why) < 0)
+	if (app->rundir.control && (start_profiles(app, &why) < 0 || start_guard(app, &why) < 0))
 		return fail(why, -1);
 	if (app->trace_file.fd < 0)
 		return 0;
@@ -286,6 +305,13 @@ static void on_other_exit(pid_t pid, int status, void *user)
 		WIFSIGNALED(status) ? "signal" : "status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	recording_daemon_died(app->recording);
+}
+
+static void on_own_signal(const siginfo_t *info, void *user)
+{
+	struct app *app = user;
+
+	guard_signal(app->guard, info);
 }
 
 /* Children that outlive the program are not waited for, but the user is told. */
@@ -351,7 +377,9 @@ static int app_run(struct app *app)
 	if (app->access.note)
 		log_say("%s", app->access.note);
 	write_port_file(app);
-	status = process_wait(pid, on_other_exit, app);
+	guard_set_program(app->guard, pid);
+	status = process_wait(pid, (int)app->options.on_signal, on_own_signal, on_other_exit, app);
+	guard_program_ended(app->guard, status);
 	recording_program_ended(app->recording);
 	if (app->profiles)
 		output_profiles_write(&app->outputs, app->profiles);
@@ -366,6 +394,7 @@ static int app_run(struct app *app)
 static void app_stop(struct app *app)
 {
 	serve_stop(&app->serve, DRAIN_MS);
+	guard_free(app->guard);
 	profiles_free(app->profiles);
 	recording_free(app->recording);
 	sched_free(app->sched);
@@ -406,6 +435,8 @@ int main(int argc, char **argv)
 	keep_memory_small();
 	process_inherit(&app.inherited);
 	log_init("trace-record", false);
+	if (argc > 1 && strcmp(argv[1], "--recover") == 0)
+		return recover_main(argc - 1, argv + 1);
 	options_parse(argc, argv, &app.options);
 	log_init("trace-record", app.options.is_quiet);
 	if (app.options.is_cmdline_redacted)

@@ -74,7 +74,15 @@ void owned_dir_remove(struct owned_dir *dir)
 	if (!dir->path)
 		return;
 	fs_remove_tree(dir->path);
-	close(dir->lock_fd);
+	owned_dir_leave(dir);
+}
+
+void owned_dir_leave(struct owned_dir *dir)
+{
+	if (!dir->path)
+		return;
+	if (dir->lock_fd >= 0)
+		close(dir->lock_fd);
 	g_clear_pointer(&dir->path, g_free);
 }
 
@@ -117,26 +125,42 @@ static bool is_own_name(const char *name, const char *prefix)
 	       strspn(name + n + 1, "0123456789.") == strlen(name + n + 1);
 }
 
-unsigned owned_dir_clean(const char *parent, const char *prefix)
+bool owned_dir_take(const char *path, struct owned_dir *dir_out)
 {
+	int lock_fd;
+
+	if (!is_abandoned(path, &lock_fd))
+		return false;
+	*dir_out = (struct owned_dir){ .path = g_strdup(path), .lock_fd = lock_fd };
+	return true;
+}
+
+GArray *owned_dir_abandoned(const char *parent, const char *prefix)
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(struct owned_dir));
 	DIR *dir = opendir(parent);
 	struct dirent *entry;
-	unsigned n = 0;
 
 	while (dir && (entry = readdir(dir))) {
 		g_autofree char *path = NULL;
-		int lock_fd;
+		struct owned_dir owned;
 
 		if (!is_own_name(entry->d_name, prefix))
 			continue;
 		path = g_strdup_printf("%s/%s", parent, entry->d_name);
-		if (!is_abandoned(path, &lock_fd))
-			continue;
-		n += fs_remove_tree(path) == 0;
-		if (lock_fd >= 0)
-			close(lock_fd);
+		if (owned_dir_take(path, &owned))
+			g_array_append_val(found, owned);
 	}
 	if (dir)
 		closedir(dir);
-	return n;
+	return found;
+}
+
+unsigned owned_dir_clean(const char *parent, const char *prefix)
+{
+	g_autoptr(GArray) found = owned_dir_abandoned(parent, prefix);
+
+	for (guint i = 0; i < found->len; i++)
+		owned_dir_remove(&g_array_index(found, struct owned_dir, i));
+	return found->len;
 }

@@ -230,7 +230,8 @@ static void forward(pid_t pid, const siginfo_t *info)
 		kill(pid, info->si_signo);
 }
 
-int process_wait(pid_t pid, process_other_exit on_other, void *user)
+int process_wait(pid_t pid, int own, process_own_signal on_own, process_other_exit on_other,
+	void *user)
 {
 	static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2,
 		SIGWINCH, SIGCONT, SIGTSTP, SIGALRM, SIGURG, SIGIO, SIGPWR };
@@ -248,7 +249,9 @@ int process_wait(pid_t pid, process_other_exit on_other, void *user)
 		siginfo_t info;
 		int sig = sigwaitinfo(&set, &info);
 
-		if (sig > 0 && sig != SIGCHLD)
+		if (sig > 0 && sig == own)
+			on_own(&info, user);
+		else if (sig > 0 && sig != SIGCHLD)
 			forward(pid, &info);
 	}
 	return status;

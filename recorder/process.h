@@ -39,12 +39,17 @@ int process_start(const struct inherited *inherited, const char *path, char *con
 /* Something ended that is not the program. Runs on the waiting thread. */
 typedef void (*process_other_exit)(pid_t pid, int status, void *user);
 
+/* The signal that is for us came. Runs on the waiting thread. */
+typedef void (*process_own_signal)(const siginfo_t *info, void *user);
+
 /*
  * Waits for the program to end and returns its wait status. Meanwhile signals sent to trace-record are sent
- * on to it; those of the terminal reach it by themselves, since it is in the same process group. When job
+ * on to it, but for `own` (0: none), of which `on_own` is told; those of the terminal reach it by themselves, since it is
+ * in the same process group. When job
  * control stops the program, trace-record stops too, so that the shell notices.
  */
-int process_wait(pid_t pid, process_other_exit on_other, void *user);
+int process_wait(pid_t pid, int own, process_own_signal on_own, process_other_exit on_other,
+	void *user);
 
 /* The exit status a shell gives for a wait status: the program's own, or 128 + signal. */
 int process_exit_code(int status);

@@ -17,11 +17,15 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "common/log.h"
+#include "recorder/runtime_left.h"
 
 /* LTTng computes it from the length of a socket's name (measured: 72 works, 86 fails). */
 #define MAX_LTTNG_HOME 77
 /* Less room than this cannot hold the smallest ring and a few blackboxes. */
 #define MIN_FREE_BYTES (8u << 20)
+/* What killed recorders left goes where there is less room than this. */
+#define LEFT_ROOM (64ull << 20)
 
 /* mkdir with exactly this mode and owner, whatever the umask. */
 static int make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
@@ -82,7 +86,7 @@ static int fill(struct runtime_dir *dir, uid_t uid, gid_t gid)
 
 static int try_parent(const char *parent, uid_t uid, gid_t gid, struct runtime_dir *dir_out)
 {
-	g_autofree char *prefix = g_strdup_printf("flightrec-%u", (unsigned)geteuid());
+	g_autofree char *prefix = runtime_left_prefix();
 	struct runtime_dir dir = { 0 };
 	int err = owned_dir_create(parent, prefix, geteuid() == 0 ? 0711 : 0700, &dir.dir);
 
@@ -103,21 +107,20 @@ static int try_parent(const char *parent, uid_t uid, gid_t gid, struct runtime_d
 int runtime_dir_create(
 	uint64_t want_bytes, uid_t uid, gid_t gid, struct runtime_dir *dir_out, char **why_out)
 {
-	const char *parents[] = { "/dev/shm", getenv("XDG_RUNTIME_DIR"), "/tmp" };
-	g_autofree char *prefix = g_strdup_printf("flightrec-%u", (unsigned)geteuid());
+	const char *parents[RUNTIME_N_PARENTS + 1];
+	g_autofree char *left = runtime_left_tidy(MIN(want_bytes, LEFT_ROOM));
 	int err = -ENOENT;
 
-	for (size_t i = 0; i < G_N_ELEMENTS(parents); i++) {
-		if (parents[i] && *parents[i] == '/')
-			owned_dir_clean(parents[i], prefix);
-	}
+	if (left)
+		log_say("%s", left);
+	runtime_left_parents(parents);
 	/* First a place with room for everything, then any that can hold a smaller ring. */
 	for (int pass = 0; pass < 2; pass++) {
 		uint64_t need = pass == 0 ? MAX(want_bytes, MIN_FREE_BYTES) : MIN_FREE_BYTES;
 
-		for (size_t i = 0; i < G_N_ELEMENTS(parents); i++) {
+		for (size_t i = 0; parents[i]; i++) {
 			/* The disk is no place for the ring while memory can hold a smaller one. */
-			if (!parents[i] || *parents[i] != '/' || (pass == 0 && i == 2))
+			if (pass == 0 && i == RUNTIME_N_PARENTS - 1)
 				continue;
 			if (fs_free_bytes(parents[i]) < need) {
 				err = -ENOSPC;

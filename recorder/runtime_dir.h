@@ -17,7 +17,7 @@ struct runtime_dir {
 };
 
 /*
- * Removes what dead recorders left, then makes a new runtime folder: on /dev/shm, else in XDG_RUNTIME_DIR, else in
+ * Tidies up what dead recorders left, and says what of it is worth having (runtime_left.h); then makes a new runtime folder: on /dev/shm, else in XDG_RUNTIME_DIR, else in
  * /tmp. The first one with `want_bytes` free is taken, else the first with anything at all. Daemon files
  * are given to `uid` and `gid`. Returns 0, or -errno and one sentence in *why_out (g_free).
  */

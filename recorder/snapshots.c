@@ -108,16 +108,16 @@ bool snapshots_is_death_file(const char *name)
 	return pid && pid > stem && pid[1] && strspn(pid + 1, "0123456789") == strlen(pid + 1);
 }
 
-/* "; its last 12.5s are in FILE" */
+/* "…; the last 12.5s are in FILE" */
 static void tell(const struct snapshot_order *order, const struct recording_info *info)
 {
+	/* Tenths of a second are enough for people, unless there are none. */
+	uint64_t unit = info->covered_ns < 1000000000 ? 1000000 : 100000000;
 	char window[64];
 
 	if (!order->said)
 		return;
-	/* Tenths of a second are enough for people. */
-	units_duration_format(
-		(int64_t)(info->covered_ns / 100000000 * 100000000), window, sizeof(window));
+	units_duration_format((int64_t)(info->covered_ns / unit * unit), window, sizeof(window));
 	log_say("%s; the last %s are in %s", order->said, window, info->file);
 }
 

@@ -115,14 +115,14 @@ static void add_entry(struct watch *watch, struct watch_entry *entry, bool is_de
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = entry };
 	struct watch_entry *old = find_pid(watch, entry->process.pid);
 
-	/* A file that is older than what we know of this process is of an image before it. */
+	/* Numbers of files do not tell their order. */
 	if (old && old->process.start_ns <= entry->process.start_ns && !is_dead) {
 		replace_image(watch, old, entry);
 		return;
 	}
-	if (entry->blackbox->header.state == FR_PROCESS_EXECED && is_dead) {
+	if (entry->blackbox->header.state == FR_PROCESS_EXECED && (is_dead || old)) {
 		struct process_end end = { .how = PROCESS_END_EXEC,
-			.is_traced = entry->blackbox->header.is_traced_exec,
+			.is_traced = old || entry->blackbox->header.is_traced_exec,
 			.end_ns = entry->blackbox->header.end_ns };
 
 		process_end_write(watch->rundir, entry->process.proc, &end);

@@ -22,7 +22,8 @@ struct watch_process {
 	pid_t pid;
 	bool is_main; /* the program itself, not one that it started */
 	uint64_t start_ns;
-	char name[64]; /* of the executable, without its folder */
+	char name[64]; /* as the kernel and ps have it: sh, my-script.py */
+	char exe[64];  /* of the executable, without its folder: dash, python3.11 */
 };
 
 /*

@@ -32,12 +32,28 @@ static bool is_another(const struct watch_entry *entry)
 	       stat.start_ns > entry->process.start_ns + START_SLACK_NS;
 }
 
+/* The name that the kernel has is cut at 15 bytes. */
+static void fill_names(struct watch_entry *entry)
+{
+	const char *path = entry->blackbox->header.exe, *exe = strrchr(path, '/');
+	struct watch_process *process = &entry->process;
+	struct procfs_stat stat;
+
+	exe = exe ? exe + 1 : path;
+	g_strlcpy(process->exe, *exe ? exe : "program", sizeof(process->exe));
+	if (procfs_stat_read(process->pid, 0, &stat) != 0 || !stat.comm[0] ||
+		stat.start_ns > process->start_ns + START_SLACK_NS ||
+		(strlen(stat.comm) == 15 && g_str_has_prefix(process->exe, stat.comm)))
+		g_strlcpy(process->name, process->exe, sizeof(process->name));
+	else
+		g_strlcpy(process->name, stat.comm, sizeof(process->name));
+}
+
 int watch_entry_new(
 	const char *rundir, uint16_t proc, struct watch_entry **entry_out, bool *is_dead_out)
 {
 	struct watch_entry *entry;
 	struct blackbox *blackbox;
-	const char *name;
 	int err = blackbox_open_proc(rundir, proc, &blackbox);
 
 	if (err)
@@ -48,9 +64,7 @@ int watch_entry_new(
 	entry->process.proc = proc;
 	entry->process.pid = (pid_t)blackbox->header.pid;
 	entry->process.start_ns = blackbox->header.start_ns;
-	name = strrchr(blackbox->header.exe, '/');
-	name = name ? name + 1 : blackbox->header.exe;
-	g_strlcpy(entry->process.name, *name ? name : "program", sizeof(entry->process.name));
+	fill_names(entry);
 	entry->pidfd = pidfd_open_process(entry->process.pid);
 	/* Only now that the number cannot go to another process: is it still this one's? */
 	*is_dead_out = entry->pidfd == -ESRCH || is_another(entry);
