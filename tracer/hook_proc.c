@@ -16,6 +16,7 @@
 
 #include "tracer/call.h"
 #include "tracer/exit.h"
+#include "tracer/delay.h"
 #include "tracer/fork.h"
 #include "tracer/hook_close.h"
 #include "tracer/process.h"
@@ -297,6 +298,8 @@ static long make(long (*real)(long, ...), long nr, const long args[6])
 		return dup3_guarded((int)args[0], (int)args[1], (int)args[2]);
 	if (nr == SYS_close)
 		return close_guarded((int)args[0]);
+	if (nr == SYS_seccomp)
+		delay_stop();
 	if (nr == SYS_close_range)
 		return close_range_guarded((unsigned)args[0], (unsigned)args[1], (int)args[2]);
 	if (nr == SYS_exit_group)

@@ -13,6 +13,7 @@
 #include "tracer/bucket.h"
 #include "tracer/call.h"
 #include "tracer/census.h"
+#include "tracer/delay.h"
 
 /* What the creator leaves for the new thread. Freed by it as its first act. */
 struct start {
@@ -218,6 +219,8 @@ FR_EXPORT int prctl(int option, ...)
 	c = va_arg(list, unsigned long);
 	d = va_arg(list, unsigned long);
 	va_end(list);
+	if (option == PR_SET_SECCOMP)
+		delay_stop();
 	ret = REAL(prctl)(option, a, b, c, d);
 	if (ret == 0 && option == PR_SET_NAME && fr_on && !fr_is_lttng(FR_RETURN()))
 		thread_renamed((const char *)a);

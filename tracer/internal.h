@@ -68,6 +68,13 @@ struct fr_region {
 	char type[40];
 };
 
+/* What delay.c knows of a thread: counts since its begin as they were at its last event. */
+struct fr_delay {
+	uint64_t since_ns, waited, cpu_ns, voluntary, involuntary;
+	uint64_t long_ns;    /* of long waits since */
+	uint8_t file, place; /* enum file_state; index of its descriptor */
+};
+
 /* What a thread needs that nobody outside reads; mapped, never in TLS, one per slot. */
 struct fr_private {
 	uint64_t pthread; /* pthread_t of the owner, to name who ended in a join */
@@ -94,6 +101,7 @@ struct fr_private {
 		polled; /* array of the last poll() or sets of the last select() that the kernel read */
 	size_t n_polled;     /* its bytes */
 	uint32_t exit_stack; /* of pthread_exit(); FR_STACK_NONE: not called */
+	struct fr_delay delay;
 	struct fr_region regions[FR_REGION_DEPTH];
 	char labels[FR_LABEL_DEPTH + 1]
 		   [sizeof(((struct fr_slot *)0)->labels)]; /* [0] is inherited */

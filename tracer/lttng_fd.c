@@ -84,6 +84,17 @@ int lttng_fd_move(int fd)
 	return (int)moved;
 }
 
+int lttng_fd_move_own(int fd)
+{
+	long moved;
+
+	if (base < 0)
+		lttng_fd_init();
+	moved = duplicate(fd);
+	sys(SYS_close, fd);
+	return moved < base ? -1 : (int)moved;
+}
+
 void lttng_fd_move_received(struct msghdr *message)
 {
 	struct cmsghdr *control;

@@ -13,6 +13,9 @@ void lttng_fd_init(void);
 /* Moves a descriptor out of the program's way; returns its number from now on. Keeps errno. */
 int lttng_fd_move(int fd);
 
+/* The same for one of our own, which is closed when there is no room for it: -1. */
+int lttng_fd_move_own(int fd);
+
 /* The same for all that were received in a message. */
 void lttng_fd_move_received(struct msghdr *message);
 

@@ -19,6 +19,7 @@
 #include "tracer/blackbox.h"
 #include "tracer/call_total.h"
 #include "tracer/census.h"
+#include "tracer/delay.h"
 #include "tracer/events_thread.h"
 #include "tracer/labels.h"
 #include "tracer/lock_wait.h"
@@ -204,6 +205,7 @@ void thread_attach(const struct thread_birth *birth)
 		if (t->private->repeat) /* a parent's, before the fork */
 			stack_repeat_drop(t->private->repeat);
 		slot_fill(t->slot, t->tid, birth);
+		delay_attach(t);
 		if (birth && birth->labels && birth->labels[0]) {
 			snprintf(t->private->labels[0], sizeof(t->private->labels[0]), "%s",
 				birth->labels);
@@ -245,6 +247,7 @@ void thread_detach(void)
 	wait_forget(t);
 	if (t->slot) {
 		lock_wait_tell_join(t);
+		delay_detach(t);
 		sampler_detach(t);
 		slot_write_begin(t->slot);
 		t->slot->state = FR_STATE_EXITED;
@@ -314,6 +317,7 @@ void thread_after_fork(void)
 	t->exit_rounds = 0;
 	reuse_hand = 0;
 	census_after_fork();
+	delay_after_fork();
 	if (t->stage == FR_STAGE_ON)
 		t->stage = FR_STAGE_NEW;
 	thread_attach(&birth);

@@ -1,7 +1,9 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT
-"""Who made whom wait: known waits on every kind of lock and channel, against what the waiters measured."""
+"""Who made whom wait: known waits on every kind of lock and channel, against what the waiters measured. And how long a
+thread that was let go had to wait for a CPU, against what the kernel counted."""
 import re
+import sys
 
 from lib import Folder, check, check_near, done, parse_event, recorded, view
 
@@ -70,26 +72,56 @@ def test_two(events, wants):
         check_near(event["dur"], int(want["dur_ns"]), 0.02, "B and C: ns waited")
 
 
-def main():
-    with Folder() as folder:
-        trace = folder.new() / "trace.out"
-        result = recorded(folder, [folder.programs / "known_wakes"], options=["--trace", trace])
-        check(result.code == 0, f"known_wakes ends with 0: {result.code} {result.err!r:.500}")
-        wants = [
-            dict(re.findall(r"(\w+)=(\S+)", x)) for x in result.out.decode().splitlines() if x
-        ]
-        check(len(wants) == 47, f"known_wakes expects {len(wants)} waits")
-        events = dump(folder, trace)
-        for want in wants:
-            test_one(events, want)
-        test_two(events, [x for x in wants if x["what"] == "two"])
-        # Nothing else was claimed but what happened.
-        woken = [x for x in events if x["event"] == "flightrec_sched:woken"]
-        waiters = {int(x["waiter"]) for x in wants if x["call"] != "-"}
+def test_wakes(folder):
+    trace = folder.new() / "trace.out"
+    result = recorded(folder, [folder.programs / "known_wakes"], options=["--trace", trace])
+    check(result.code == 0, f"known_wakes ends with 0: {result.code} {result.err!r:.500}")
+    wants = [
+        dict(re.findall(r"(\w+)=(\S+)", x)) for x in result.out.decode().splitlines() if x
+    ]
+    check(len(wants) == 47, f"known_wakes expects {len(wants)} waits")
+    events = dump(folder, trace)
+    for want in wants:
+        test_one(events, want)
+    test_two(events, [x for x in wants if x["what"] == "two"])
+    # Nothing else was claimed but what happened.
+    woken = [x for x in events if x["event"] == "flightrec_sched:woken"]
+    waiters = {int(x["waiter"]) for x in wants if x["call"] != "-"}
+    check(
+        all(x["tid"] in waiters for x in woken if x["call"] != "read" or x["dur"] > 1e6),
+        f"only those that waited were woken: {[x for x in woken if x['tid'] not in waiters]}",
+    )
+
+
+def test_delays(folder):
+    trace = folder.new() / "trace.out"
+    result = recorded(folder, [folder.programs / "known_delays"], options=["--trace", trace])
+    out = result.out.decode()
+    check(result.code == 0 and out.endswith("alive\n"), f"known_delays: {result.code} {result.err!r:.500}")
+    want = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", out)}
+    events = [x for x in dump(folder, trace) if x["event"] == "flightrec_sched:delay"]
+    got = [x for x in events if x["tid"] == want.get("tid")]
+    if not check(len(got) > 100, f"an event for most of 200 sleeps of 2 ms, not {len(got)}"):
+        return
+    for field in ("delay", "cpu", "voluntary", "involuntary"):
+        total = sum(x[field] for x in got)
+        # What happened after the last event is not in them.
+        slack = 8e6 if field in ("delay", "cpu") else 3
         check(
-            all(x["tid"] in waiters for x in woken if x["call"] != "read" or x["dur"] > 1e6),
-            f"only those that waited were woken: {[x for x in woken if x['tid'] not in waiters]}",
+            want[field] * 0.98 - slack <= total <= want[field] * 1.02 + slack,
+            f"{field}: {total}, the kernel counts {want[field]}",
         )
+    check(all(x["dur"] >= 50000 for x in got), f"only of long waits: {[x['dur'] for x in got][:9]}")
+    check(
+        all(x["delay"] <= x["interval"] for x in got), "no longer ready than the interval is"
+    )
+
+
+def main():
+    tests = {"wakes": test_wakes, "delays": test_delays}
+    with Folder() as folder:
+        for name in sys.argv[1:] or tests:
+            tests[name](folder)
     done()
 
 
