@@ -53,13 +53,15 @@ void summary_init(struct summary *summary, struct trace *trace)
 	calls_init(&summary->calls);
 	allocs_init(&summary->allocs);
 	tasks_init(&summary->tasks);
+	wakers_init(&summary->wakers);
+	cpu_samples_init(&summary->cpu);
 }
 
 void summary_fini(struct summary *summary)
 {
 	GArray *arrays[] = { summary->by_thread, summary->by_lock, summary->by_call,
 		summary->by_call_site, summary->by_task, summary->by_region, summary->alloc_places,
-		summary->first_pair };
+		summary->first_pair, summary->by_waker, summary->by_cpu_site };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
 		if (arrays[i])
@@ -69,6 +71,8 @@ void summary_fini(struct summary *summary)
 	calls_fini(&summary->calls);
 	allocs_fini(&summary->allocs);
 	tasks_fini(&summary->tasks);
+	wakers_fini(&summary->wakers);
+	cpu_samples_fini(&summary->cpu);
 	*summary = (struct summary){ 0 };
 }
 
@@ -79,6 +83,8 @@ void summary_passes(struct summary *summary, struct trace_pass passes[SUMMARY_N_
 	passes[2] = calls_pass(&summary->calls);
 	passes[3] = allocs_pass(&summary->allocs);
 	passes[4] = tasks_pass(&summary->tasks);
+	passes[5] = wakers_pass(&summary->wakers);
+	passes[6] = cpu_samples_pass(&summary->cpu);
 }
 
 /* Threads that were there within the window; the busiest of a process first, processes in their order. */
@@ -90,8 +96,7 @@ static GArray *rank_threads(const struct summary *summary)
 	for (guint i = 0; i < trace->threads->len; i++) {
 		const struct thread *thread = trace_thread(trace, i);
 		const struct thread_time *time = thread_states_get(summary->states, i);
-		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns
-						  : (double)time->state_ns[FR_STATE_RUNNING];
+		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns : (double)time->run_ns;
 		if (time->present_ns > 0 || time->n_events > 0)
 			ranked_add(ranked, i, -(double)thread->process, busy);
 	}
@@ -130,6 +135,29 @@ static GArray *rank_call_sites(const struct summary *summary)
 	for (guint i = 0; i < summary->calls.sites->len; i++) {
 		const struct call_site *site =
 			&g_array_index(summary->calls.sites, struct call_site, i);
+		ranked_add(ranked, i, (double)site->ns, (double)site->n);
+	}
+	return rank(ranked);
+}
+
+static GArray *rank_wakers(const struct summary *summary)
+{
+	GArray *ranked = ranked_new();
+
+	for (guint i = 0; i < summary->wakers.wakers->len; i++) {
+		const struct waker *waker = &g_array_index(summary->wakers.wakers, struct waker, i);
+		ranked_add(ranked, i, (double)waker->ns, (double)waker->n);
+	}
+	return rank(ranked);
+}
+
+static GArray *rank_cpu_sites(const struct summary *summary)
+{
+	GArray *ranked = ranked_new();
+
+	for (guint i = 0; i < summary->cpu.sites->len; i++) {
+		const struct cpu_site *site =
+			&g_array_index(summary->cpu.sites, struct cpu_site, i);
 		ranked_add(ranked, i, (double)site->ns, (double)site->n);
 	}
 	return rank(ranked);
@@ -233,6 +261,8 @@ void summary_finish(struct summary *summary)
 	summary->by_call_site = rank_call_sites(summary);
 	summary->by_task = rank_types(summary->tasks.tasks);
 	summary->by_region = rank_types(summary->tasks.regions);
+	summary->by_waker = rank_wakers(summary);
+	summary->by_cpu_site = rank_cpu_sites(summary);
 	summary->alloc_places = alloc_places(summary);
 	summary->first_pair = sort_pairs(&summary->locks);
 }
@@ -253,6 +283,16 @@ size_t summary_lock_pairs(const struct summary *summary, uint32_t lock,
 	for (size_t i = 0; i < n; i++)
 		pairs_out[i] = &g_array_index(summary->locks.pairs, struct lock_pair, first + i);
 	return n;
+}
+
+int summary_has_sched(const struct summary *summary)
+{
+	for (guint i = 0; i < summary->by_thread->len; i++)
+		if (thread_states_get(
+			    summary->states, g_array_index(summary->by_thread, uint32_t, i))
+				->sched != THREAD_SCHED_UNKNOWN)
+			return 1;
+	return 0;
 }
 
 uint64_t summary_counter(const struct summary *summary, const char *name)

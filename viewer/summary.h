@@ -6,10 +6,19 @@
  *   schema 1
  *   trace     command, host, kernel, mode, end_reason, scheduling, begin_wall_ns (since 1970), asked_ns,
  *             window_ns, events, streams, env {key: value}, receipt {key: value}
+ *   scheduling {step, sentence, exact (records of switches were there), lost, slices, records, missing
+ *             (slices - records)}; null: unknown
+ *   death     {reason, signal} or null; crashes [pid, tid, name, time_ns (before the end), signal, code, address, pc,
+ *             sp, stack_overflow, sender_pid, sender_uid, registers, code_bytes, stack_bytes, stack [functions]]
+ *   triggers  {reason, moments [kind, reason, pid, tid, name, time_ns (before the end), value, limit, stack]}
  *   processes [proc, pid, ppid, exe, command, defined (false: only events name it), start_ns and end_ns (from
- *             the beginning of the window; end null: alive), threads]
- *   threads   [tid, pid, name, present_ns, cpu_ns (null: unknown), open_state, open_ns, states {name: ns}];
- *             states.running is the rest: running or runnable
+ *             the beginning of the window; end null: alive), threads, exit_kind, exit_code, signal, oom]
+ *   threads   [tid, pid, name, present_ns, cpu_ns (null: unknown), open_state, open_ns, states {name: ns}
+ *             (what it was in; states.running is the rest), sched (exact, totals or unknown: what the
+ *             following rest on), run_ns, runnable_ns, blocked {name: ns; "other": in no call}, delay_ns,
+ *             slices, voluntary, involuntary (null: unknown), cpus, migrations]
+ *   wakers    [pid, tid (null: several or unknown), name, kinds, count, wait_ns, max_ns, site, stack [functions]]
+ *   cpu       {hz, samples, ns, lost, sites [site, samples, ns]}
  *   locks     [kind, address, pid, contended (mutex, rwlock, spin), count, wait_ns, max_ns, errors,
  *             open, open_ns, pairs [waiter, holder, holder_tid, holder_name, count, wait_ns, max_ns]]
  *   calls     [call, events, ns, max_ns, bytes, errors, open, open_ns, total {count, ns, bytes,
@@ -28,10 +37,12 @@
 
 #include "viewer/allocs.h"
 #include "viewer/calls.h"
+#include "viewer/cpu_samples.h"
 #include "viewer/locks.h"
 #include "viewer/task.h"
 #include "viewer/thread_state.h"
 #include "viewer/trace.h"
+#include "viewer/wakers.h"
 
 /* Allocations of one place, scaled. */
 struct alloc_place {
@@ -47,14 +58,17 @@ struct summary {
 	struct calls calls;
 	struct allocs allocs;
 	struct tasks tasks;
+	struct wakers wakers;
+	struct cpu_samples cpu;
 	/* Filled by summary_finish(): rows worth showing, most important first. */
 	GArray *by_thread; /* uint32_t, threads: by process, then by time not spent idle */
 	GArray *by_lock, *by_call, *by_call_site, *by_task, *by_region; /* uint32_t */
+	GArray *by_waker, *by_cpu_site;					/* uint32_t */
 	GArray *alloc_places;						/* struct alloc_place */
 	GArray *first_pair; /* uint32_t, by lock and one more: where its pairs begin in locks.pairs */
 };
 
-#define SUMMARY_N_PASSES 5
+#define SUMMARY_N_PASSES 7
 
 void summary_init(struct summary *summary, struct trace *trace);
 void summary_fini(struct summary *summary);
@@ -73,6 +87,9 @@ int summary_is_contention(uint32_t lock_kind);
  */
 size_t summary_lock_pairs(const struct summary *summary, uint32_t lock,
 	const struct lock_pair **pairs_out, size_t max);
+
+/* Whether anything is known of the scheduler, so that running and runnable are told apart. */
+int summary_has_sched(const struct summary *summary);
 
 /* Sum of a tracer counter over all processes, 0 when there is none. */
 uint64_t summary_counter(const struct summary *summary, const char *name);

@@ -5,134 +5,26 @@
  */
 #include "viewer/summary.h"
 
-#include <string.h>
-#include <time.h>
-
 #include "viewer/format.h"
+#include "viewer/summary_print.h"
 
-#define WIDTH 100
 #define N_STATE_COLUMNS 5
-
-static void print_indented(FILE *out, const char *label, const char *text)
-{
-	g_autofree char *clean = format_text(text, WIDTH * 4, 0);
-	g_auto(GStrv) words = g_strsplit(clean, " ", -1);
-	size_t column = 14;
-
-	fprintf(out, "  %-11s ", label);
-	for (char **word = words; *word; word++) {
-		size_t length = (size_t)g_utf8_strlen(*word, -1);
-		if (column > 14 && column + 1 + length > WIDTH) {
-			fprintf(out, "\n%*s", 14, "");
-			column = 14;
-		}
-		fprintf(out, "%s%s", column > 14 ? " " : "", *word);
-		column += length + (column > 14);
-	}
-	fputc('\n', out);
-}
-
-static guint at_most(const GArray *rows, unsigned top)
-{
-	return top && top < rows->len ? top : rows->len;
-}
-
-static void print_more(FILE *out, const GArray *rows, unsigned top)
-{
-	if (at_most(rows, top) < rows->len)
-		fprintf(out, "  ... and %u more (--top=N shows more, --top=0 all)\n",
-			rows->len - at_most(rows, top));
-}
-
-static void print_head(const struct summary *summary, FILE *out)
-{
-	const struct trace *trace = summary->trace;
-	const char *command = trace_env(trace, "command"), *host = trace_env(trace, "host");
-	const char *kernel = trace_env(trace, "kernel"), *mode = trace_receipt(trace, "mode");
-	const char *reason = trace_receipt(trace, "end_reason");
-	int64_t asked = summary_receipt_number(summary, "window.asked_ns");
-	g_autoptr(GString) text = g_string_new(NULL);
-	char a[FORMAT_SIZE], b[FORMAT_SIZE], when[64];
-
-	print_indented(out, "command", command ? command : "unknown");
-	g_string_printf(
-		text, "%s%s%s", host ? host : "unknown", kernel ? ", " : "", kernel ? kernel : "");
-	print_indented(out, "host", text->str);
-	g_string_printf(text, "%s covered", format_ns(a, trace->end_ns - trace->begin_ns));
-	if (asked > 0)
-		g_string_append_printf(text, ", %s asked", format_ns(b, (uint64_t)asked));
-	if (trace->report.has_clock && trace->begin_ns) {
-		time_t begin =
-			((int64_t)trace->begin_ns + trace->report.wall_offset_ns) / 1000000000;
-		struct tm tm;
-		gmtime_r(&begin, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
-		g_string_append_printf(text, ", from %s", when);
-	}
-	if (mode)
-		g_string_append_printf(text, "; %s", mode);
-	if (reason)
-		g_string_append_printf(text, ", ended by: %s", reason);
-	print_indented(out, "window", text->str);
-	g_string_printf(text,
-		"%" G_GUINT64_FORMAT " events in %u streams, %u processes, %u threads",
-		trace->n_events, trace->report.n_streams, trace->processes->len,
-		summary->by_thread->len);
-	print_indented(out, "recorded", text->str);
-	if (trace_receipt(trace, "scheduling"))
-		print_indented(out, "scheduling", trace_receipt(trace, "scheduling"));
-}
-
-static void print_lost(const struct summary *summary, FILE *out)
-{
-	const struct trace *trace = summary->trace;
-	int64_t events = summary_receipt_number(summary, "lost.events");
-	int64_t packets = summary_receipt_number(summary, "lost.packets");
-	g_autoptr(GString) text = g_string_new(NULL);
-	const char *name, *about;
-	int n = 0;
-
-	if (events < 0 && trace->report.n_lost)
-		events = (int64_t)trace->report.n_lost;
-	if (events > 0 || packets > 0)
-		g_string_printf(text, "%" G_GINT64_FORMAT " events, %" G_GINT64_FORMAT " packets",
-			MAX(events, 0), MAX(packets, 0));
-	else if (events < 0)
-		g_string_assign(text, "unknown: the trace has no receipt");
-	else
-		g_string_assign(text, "no events");
-	print_indented(out, "lost", text->str);
-	for (size_t i = 0; (name = summary_loss_counter(i, &about)); i++) {
-		uint64_t value = summary_counter(summary, name);
-		if (!value)
-			continue;
-		g_string_printf(text, "%" G_GUINT64_FORMAT " %s", value, about);
-		print_indented(out, n++ ? "" : "incomplete", text->str);
-	}
-	n = 0;
-	for (guint i = 0; i < trace->receipt->len; i++) {
-		const struct pair *pair = &g_array_index(trace->receipt, struct pair, i);
-		if (g_str_has_prefix(strings_get(trace->strings, pair->key), "note."))
-			print_indented(
-				out, n++ ? "" : "notes", strings_get(trace->strings, pair->value));
-	}
-	for (guint i = 0; i < trace->notes->len; i++)
-		print_indented(out, n++ ? "" : "notes", trace->notes->pdata[i]);
-}
 
 /* The states that took the most time, without running; returns how many, rest_out: whether others have any. */
 static size_t pick_states(
 	const struct summary *summary, uint32_t picked[N_STATE_COLUMNS], int *is_rest_out)
 {
-	uint64_t sums[FR_STATE_N] = { 0 };
+	uint64_t sums[FR_STATE_N] = { 0 }, outside;
 	size_t n = 0;
 
 	for (guint i = 0; i < summary->by_thread->len; i++) {
 		const struct thread_time *time = thread_states_get(
 			summary->states, g_array_index(summary->by_thread, uint32_t, i));
 		for (int j = 0; j < FR_STATE_N; j++)
-			sums[j] += time->state_ns[j];
+			sums[j] += time->blocked_ns[j];
 	}
+	/* Outside of calls is none of the kinds, but part of the rest. */
+	outside = sums[FR_STATE_RUNNING];
 	sums[FR_STATE_RUNNING] = 0;
 	for (; n < N_STATE_COLUMNS; n++) {
 		uint32_t best = 0;
@@ -144,11 +36,11 @@ static size_t pick_states(
 		picked[n] = best;
 		sums[best] = 0;
 	}
-	*is_rest_out = 0;
+	*is_rest_out = outside > 0;
 	for (int j = 0; j < FR_STATE_N; j++)
 		*is_rest_out |= sums[j] > 0;
-	/* The column for the others takes the place of one. */
-	return n - (size_t)*is_rest_out;
+	/* The column for the others takes the place of one, if all are taken. */
+	return n - (size_t)(*is_rest_out && n == N_STATE_COLUMNS);
 }
 
 static void print_process_line(const struct summary *summary, uint32_t index, FILE *out)
@@ -171,45 +63,56 @@ static void print_threads(const struct summary *summary, FILE *out, unsigned top
 {
 	const struct trace *trace = summary->trace;
 	uint32_t states[N_STATE_COLUMNS], last = UINT32_MAX;
-	int is_rest;
+	int is_rest, is_sched = summary_has_sched(summary);
 	size_t n = pick_states(summary, states, &is_rest);
 	char buffer[FORMAT_SIZE];
 
 	if (summary->by_thread->len == 0)
 		return;
-	fprintf(out, "\nThreads: where their time went (RUN: running or runnable, the rest of "
-		     "PRESENT;\n  CPU: on a processor, also inside calls)\n");
-	fprintf(out, "  %7s %-15s %8s %8s %8s", "TID", "NAME", "PRESENT", "RUN", "CPU");
+	if (is_sched)
+		fprintf(out,
+			"\nThreads: where their time went (RUN: on a processor, READY: waiting "
+			"for one, the rest: blocked)\n");
+	else
+		fprintf(out,
+			"\nThreads: where their time went (RUN: running or runnable, the rest of "
+			"PRESENT;\n  CPU: on a processor, also inside calls)\n");
+	fprintf(out, "  %7s %-15s %8s %8s %8s", "TID", "NAME", "PRESENT", "RUN",
+		is_sched ? "READY" : "CPU");
 	for (size_t i = 0; i < n; i++) {
 		g_autofree char *name = g_ascii_strup(event_state_name(states[i]), -1);
 		fprintf(out, " %8s", name);
 	}
 	fprintf(out, "%s\n", is_rest ? "    OTHER" : "");
-	for (guint i = 0; i < at_most(summary->by_thread, top); i++) {
+	for (guint i = 0; i < summary_at_most(summary->by_thread, top); i++) {
 		uint32_t index = g_array_index(summary->by_thread, uint32_t, i);
 		const struct thread *thread = trace_thread(trace, index);
 		const struct thread_time *time = thread_states_get(summary->states, index);
 		g_autofree char *name = format_text(trace_thread_name(trace, index), 15, 0);
-		uint64_t shown = time->state_ns[FR_STATE_RUNNING], all = 0;
+		uint64_t shown = 0, all = 0;
 		if (thread->process != last && trace->processes->len > 1)
 			print_process_line(summary, thread->process, out);
 		last = thread->process;
 		fprintf(out, "  %7u %-15s %8s", thread->tid, name,
 			format_ns(buffer, time->present_ns));
-		fprintf(out, " %8s", format_ns(buffer, time->state_ns[FR_STATE_RUNNING]));
-		fprintf(out, " %8s",
-			thread->cpu_ns >= 0 ? format_ns(buffer, (uint64_t)thread->cpu_ns) : "?");
+		fprintf(out, " %8s", format_ns(buffer, time->run_ns));
+		if (is_sched)
+			fprintf(out, " %8s", format_ns(buffer, time->runnable_ns));
+		else
+			fprintf(out, " %8s",
+				thread->cpu_ns >= 0 ? format_ns(buffer, (uint64_t)thread->cpu_ns)
+						    : "?");
 		for (size_t j = 0; j < n; j++) {
-			shown += time->state_ns[states[j]];
-			fprintf(out, " %8s", format_ns(buffer, time->state_ns[states[j]]));
+			shown += time->blocked_ns[states[j]];
+			fprintf(out, " %8s", format_ns(buffer, time->blocked_ns[states[j]]));
 		}
 		for (int j = 0; j < FR_STATE_N; j++)
-			all += time->state_ns[j];
+			all += time->blocked_ns[j];
 		if (is_rest)
 			fprintf(out, " %8s", format_ns(buffer, all - shown));
 		fputc('\n', out);
 	}
-	print_more(out, summary->by_thread, top);
+	summary_print_more(out, summary->by_thread, top);
 }
 
 static void print_lock_pair(
@@ -218,7 +121,7 @@ static void print_lock_pair(
 	const struct trace *trace = summary->trace;
 	const char *verb = is_contention ? "held by" : "let in by";
 	g_autofree char *waiter =
-		format_text(strings_get(trace->strings, pair->waiter_site), WIDTH - 36, 1);
+		format_text(strings_get(trace->strings, pair->waiter_site), SUMMARY_WIDTH - 36, 1);
 	char a[FORMAT_SIZE], b[FORMAT_SIZE];
 
 	fprintf(out, "  %8s %9s %8s    at %s\n", format_ns(a, pair->total.ns),
@@ -234,7 +137,7 @@ static void print_lock_pair(
 	if (pair->holder_site)
 		g_string_append_printf(
 			holder, " at %s", strings_get(trace->strings, pair->holder_site));
-	g_autofree char *text = format_text(holder->str, WIDTH - 45, 1);
+	g_autofree char *text = format_text(holder->str, SUMMARY_WIDTH - 45, 1);
 	fprintf(out, "%35s%s %s\n", "", verb, text);
 }
 
@@ -304,7 +207,7 @@ static void print_calls(const struct summary *summary, FILE *out, unsigned top)
 		is_exact ? " (ALL, ALL TIME: counted by the tracer, events or not)" : "");
 	fprintf(out, "  %-16s %8s %8s %8s %8s %9s %6s%s\n", "CALL", "EVENTS", "TIME", "MEAN", "MAX",
 		"BYTES", "ERRORS", is_exact ? "      ALL ALL TIME" : "");
-	for (guint i = 0; i < at_most(summary->by_call, top); i++) {
+	for (guint i = 0; i < summary_at_most(summary->by_call, top); i++) {
 		uint32_t call = g_array_index(summary->by_call, uint32_t, i);
 		const struct call_stat *stat = &summary->calls.by_call[call];
 		fprintf(out, "  %-16s %8s %8s %8s %8s", event_call_name(call),
@@ -320,7 +223,7 @@ static void print_calls(const struct summary *summary, FILE *out, unsigned top)
 				"", stat->n_open, format_ns(a, stat->open_ns));
 		fputc('\n', out);
 	}
-	print_more(out, summary->by_call, top);
+	summary_print_more(out, summary->by_call, top);
 	if (n_short)
 		fprintf(out,
 			"  %" G_GUINT64_FORMAT " short calls have no event and are only in ALL.\n",
@@ -365,19 +268,19 @@ static void print_call_sites(const struct summary *summary, FILE *out, unsigned 
 		return;
 	fprintf(out, "\nSystem calls by place\n  %8s %8s %8s %9s  %s\n", "TIME", "EVENTS", "MAX",
 		"BYTES", "CALL, PLACE");
-	for (guint i = 0; i < at_most(summary->by_call_site, top); i++) {
+	for (guint i = 0; i < summary_at_most(summary->by_call_site, top); i++) {
 		const struct call_site *site = &g_array_index(summary->calls.sites,
 			struct call_site, g_array_index(summary->by_call_site, uint32_t, i));
 		g_autoptr(GString) text = g_string_new(event_call_name(site->call));
 		append_target(summary, site, text);
 		g_string_append(text, " at ");
 		g_autofree char *place = format_text(strings_get(trace->strings, site->site),
-			WIDTH - 40 - (size_t)g_utf8_strlen(text->str, -1), 1);
+			SUMMARY_WIDTH - 40 - (size_t)g_utf8_strlen(text->str, -1), 1);
 		fprintf(out, "  %8s %8s %8s %9s  %s%s\n", format_ns(a, site->ns),
 			format_count(b, (double)site->n), format_ns(c, site->max_ns),
 			format_bytes(d, (double)site->bytes), text->str, place);
 	}
-	print_more(out, summary->by_call_site, top);
+	summary_print_more(out, summary->by_call_site, top);
 }
 
 static void print_allocs(const struct summary *summary, FILE *out, unsigned top)
@@ -392,17 +295,17 @@ static void print_allocs(const struct summary *summary, FILE *out, unsigned top)
 		summary->allocs.n_samples);
 	fprintf(out, "  %9s %8s %9s %8s %7s  %s\n", "IN USE", "OBJECTS", "ALLOCATED", "OBJECTS",
 		"SAMPLES", "PLACE");
-	for (guint i = 0; i < at_most(summary->alloc_places, top); i++) {
+	for (guint i = 0; i < summary_at_most(summary->alloc_places, top); i++) {
 		const struct alloc_place *place =
 			&g_array_index(summary->alloc_places, struct alloc_place, i);
 		g_autofree char *site = format_text(
-			strings_get(summary->trace->strings, place->site), WIDTH - 50, 1);
+			strings_get(summary->trace->strings, place->site), SUMMARY_WIDTH - 50, 1);
 		fprintf(out, "  %9s %8s %9s %8s %7" G_GUINT64_FORMAT "  %s\n",
 			format_bytes(a, place->in_use_bytes),
 			format_count(b, place->in_use_objects), format_bytes(c, place->bytes),
 			format_count(d, place->objects), place->n_samples, site);
 	}
-	print_more(out, summary->alloc_places, top);
+	summary_print_more(out, summary->alloc_places, top);
 }
 
 static void print_types(const struct summary *summary, FILE *out, unsigned top, const char *title,
@@ -415,7 +318,7 @@ static void print_types(const struct summary *summary, FILE *out, unsigned top, 
 		return;
 	fprintf(out, "\n%s\n  %8s %8s %8s %8s %8s  %s\n", title, "COUNT", "P50", "P90", "P99",
 		"MAX", "TYPE");
-	for (guint i = 0; i < at_most(order, top); i++) {
+	for (guint i = 0; i < summary_at_most(order, top); i++) {
 		const struct task_type *type =
 			&g_array_index(types, struct task_type, g_array_index(order, uint32_t, i));
 		const struct latency *latency = &type->latency;
@@ -431,7 +334,7 @@ static void print_types(const struct summary *summary, FILE *out, unsigned top, 
 				"", type->n_open, format_ns(a[0], trace->end_ns - type->oldest_ns));
 		fputc('\n', out);
 	}
-	print_more(out, order, top);
+	summary_print_more(out, order, top);
 }
 
 static void print_user(const struct summary *summary, FILE *out, unsigned top)
@@ -450,7 +353,7 @@ static void print_user(const struct summary *summary, FILE *out, unsigned top)
 	if (tasks->counters->len)
 		fprintf(out, "\nCounters of the program\n  %12s %12s %12s %9s  %s\n", "LAST",
 			"LEAST", "MOST", "VALUES", "NAME");
-	for (guint i = 0; i < at_most(tasks->counters, top); i++) {
+	for (guint i = 0; i < summary_at_most(tasks->counters, top); i++) {
 		const struct user_counter *counter =
 			&g_array_index(tasks->counters, struct user_counter, i);
 		g_autofree char *name =
@@ -460,7 +363,7 @@ static void print_user(const struct summary *summary, FILE *out, unsigned top)
 			" %9" G_GUINT64_FORMAT "  %s\n",
 			counter->last, counter->min, counter->max, counter->n, name);
 	}
-	print_more(out, tasks->counters, top);
+	summary_print_more(out, tasks->counters, top);
 	if (tasks->n_logs)
 		fprintf(out,
 			"\n%" G_GUINT64_FORMAT
@@ -470,15 +373,19 @@ static void print_user(const struct summary *summary, FILE *out, unsigned top)
 
 void summary_print_text(const struct summary *summary, FILE *out, unsigned top)
 {
-	print_head(summary, out);
-	print_lost(summary, out);
+	summary_print_head(summary, out);
+	summary_print_death(summary, out);
+	summary_print_triggers(summary, out);
 	print_threads(summary, out, top);
+	summary_print_sched(summary, out, top);
 	print_locks(summary, out, top, 1, "Contended locks, by time waited");
 	print_locks(summary, out, top, 0, "Waits for other threads, by time waited");
 	if (summary->locks.rest.n)
 		fprintf(out,
 			"  %" G_GUINT64_FORMAT " more waits at locks beyond the table's limit.\n",
 			summary->locks.rest.n);
+	summary_print_wakers(summary, out, top);
+	summary_print_cpu(summary, out, top);
 	print_calls(summary, out, top);
 	print_call_sites(summary, out, top);
 	print_allocs(summary, out, top);
