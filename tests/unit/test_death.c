@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "check.h"
+#include "proto/schema.h"
 
 static struct watch_process process;
 static struct process_end end;
