@@ -17,8 +17,7 @@
 
 #define SIGNALS "or sample by signals (--cpu-engine=signal)"
 
-/* kernel.perf_event_paranoid; -2: unknown. */
-static int paranoid_level(void)
+int perf_refusal_paranoid(void)
 {
 	g_autofree char *text = NULL;
 
@@ -29,7 +28,7 @@ static int paranoid_level(void)
 
 static char *refusal_of_all(int err)
 {
-	int level = paranoid_level();
+	int level = perf_refusal_paranoid();
 
 	switch (err) {
 	case -EACCES:

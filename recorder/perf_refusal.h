@@ -7,5 +7,8 @@
 /* perf_event_open() gave `err` (-errno) for process `pid`, or with 0 for ourselves. */
 char *perf_refusal(int err, pid_t pid);
 
+/* kernel.perf_event_paranoid; -2: unknown. */
+int perf_refusal_paranoid(void);
+
 /* The ring could not be mapped. */
 char *perf_refusal_of_rings(int err);

@@ -6,23 +6,35 @@
  */
 #include "recorder/sched_internal.h"
 
-#include <string.h>
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "proto/control.h"
 #include "recorder/procfs.h"
+#include "recorder/sched_bpf.h"
+#include "recorder/sched_refusal.h"
+#include "recorder/sched_switch.h"
 
 #define DRAIN_NS 50000000ull
 #define LOOK_NS 1000000000ull
 #define DELAY_NS 50000 /* fr_control.delay_ns where no records are taken */
 
+/* Names of other programs' threads; more are not known by name. */
+#define MAX_WAKERS 16384u
+/* Looks in a row before a rest, and before its end; a rest ends at half the budget. */
+#define N_OVER 3u
+#define N_UNDER 10u
+
 enum fr_sched_step sched_step(const struct sched *sched)
 {
-	if (sched->is_resting)
-		return FR_SCHED_SCHEDSTAT;
-	return sched->best;
+	return sched->is_resting ? FR_SCHED_SCHEDSTAT : sched->best;
+}
+
+unsigned sched_switch_cost(const struct sched *sched)
+{
+	return sched->best == FR_SCHED_BPF ? SCHED_BPF_NS : SCHED_SWITCH_NS;
 }
 
 /* Tells the tracer whether it has to look for itself. */
@@ -34,8 +46,44 @@ static void set_delay(struct sched *sched)
 		__atomic_store_n(&sched->set.control->delay_ns, ns, __ATOMIC_RELAXED);
 }
 
+/* The name is asked for once in a look: it may change by exec(), but not from one wake-up to the next. */
+static void name_waker(struct sched *sched, uint32_t tid)
+{
+	char comm[16];
+
+	if (g_hash_table_contains(sched->named, GUINT_TO_POINTER(tid)) ||
+		g_hash_table_size(sched->wakers) >= MAX_WAKERS)
+		return;
+	g_hash_table_add(sched->named, GUINT_TO_POINTER(tid));
+	if (sched_bpf_waker(sched->bpf, tid, comm))
+		g_hash_table_replace(sched->wakers, GUINT_TO_POINTER(tid), g_strdup(comm));
+}
+
+static void note_record(const struct sched_record *record, void *user)
+{
+	struct sched *sched = user;
+
+	sched->n_switches += record->kind == SCHED_IN;
+	if (record->kind == SCHED_WAKEUP) {
+		sched->n_wakeups++;
+		if (record->waker_pid && record->waker_pid != record->pid)
+			name_waker(sched, record->waker_tid);
+	}
+	sched_history_add(sched->history, record);
+}
+
 void sched_drain(struct sched *sched)
 {
+	uint64_t n_lost = 0;
+
+	if (!sched->history || sched->is_resting)
+		return;
+	if (sched->bpf)
+		n_lost = sched_bpf_drain(sched->bpf, note_record, sched);
+	else
+		n_lost = sched_switch_drain(sched->events, note_record, sched);
+	if (n_lost)
+		sched_history_gap(sched->history, procfs_now(), n_lost);
 }
 
 void sched_look(struct sched *sched)
@@ -46,12 +94,68 @@ void sched_look(struct sched *sched)
 	if (!sched->times)
 		return;
 	n_slices = sched_times_look(sched->times);
+	sched->n_slices += n_slices;
+	if (sched->named)
+		g_hash_table_remove_all(sched->named);
 	seconds = (double)(now - sched->looked_ns) / 1e9;
 	/* Looks for somebody's sake come at any time; a short while tells no rate. */
 	if (seconds >= 0.5) {
-		sched->switches_per_s = (double)n_slices / seconds;
+		sched->switches_per_s = (double)sched->n_slices / seconds;
 		sched->looked_ns = now;
+		sched->n_slices = 0;
 	}
+}
+
+/* Takes no records from now on. */
+static void rest(struct sched *sched)
+{
+	sched_drain(sched);
+	if (sched->bpf)
+		sched_bpf_pause(sched->bpf);
+	else
+		sched_switch_detach(sched->events);
+	sched->is_resting = true;
+	sched->rested_ns = procfs_now();
+	set_delay(sched);
+}
+
+/* Takes records again. What it was for goes on without, if it fails. */
+static void go_on(struct sched *sched)
+{
+	int err;
+
+	g_clear_pointer(&sched->why_attach, g_free);
+	if (sched->bpf)
+		err = sched_bpf_resume(sched->bpf);
+	else
+		err = sched_switch_attach(
+			sched->events, sched_times_pids(sched->times), &sched->n_missed);
+	if (err < 0 && err != -ESRCH)
+		sched->why_attach = sched->bpf ? sched_refusal_of_bpf(err)
+					       : sched_refusal_of_events(err, false);
+	if (err < 0)
+		return;
+	/* What came before, and while threads were still being opened, is not whole. */
+	sched_history_gap(sched->history, procfs_now(), 0);
+	sched->is_resting = false;
+	set_delay(sched);
+}
+
+/* Keeps the cost within the budget while nothing but the flight recorder is on. */
+static void decide(struct sched *sched)
+{
+	double share = sched->switches_per_s * sched_switch_cost(sched) / 1e9;
+
+	if (!sched->history || sched->n_holds) {
+		sched->n_over = sched->n_under = 0;
+		return;
+	}
+	sched->n_over = share > SCHED_BUDGET ? sched->n_over + 1 : 0;
+	sched->n_under = share < SCHED_BUDGET / 2 ? sched->n_under + 1 : 0;
+	if (!sched->is_resting && sched->n_over >= N_OVER)
+		rest(sched);
+	else if (sched->is_resting && sched->n_under >= N_UNDER)
+		go_on(sched);
 }
 
 static void *thread_main(void *arg)
@@ -68,6 +172,7 @@ static void *thread_main(void *arg)
 		sched_drain(sched);
 		if (now >= look_ns) {
 			sched_look(sched);
+			decide(sched);
 			look_ns = now + LOOK_NS;
 		}
 		next = sched->history && !sched->is_resting ? now + DRAIN_NS : look_ns;
@@ -112,20 +217,50 @@ void sched_free(struct sched *sched)
 	pthread_mutex_unlock(&sched->mutex);
 	if (sched->has_thread)
 		pthread_join(sched->thread, NULL);
+	sched_bpf_free(sched->bpf);
+	sched_switch_free(sched->events);
 	sched_history_free(sched->history);
 	sched_times_free(sched->times);
+	g_clear_pointer(&sched->wakers, g_hash_table_unref);
+	g_clear_pointer(&sched->named, g_hash_table_unref);
 	pthread_mutex_destroy(&sched->mutex);
 	pthread_cond_destroy(&sched->changed);
 	g_free(sched->why_bpf);
 	g_free(sched->why_switch);
+	g_free(sched->why_attach);
+	g_free(sched->small);
 	g_free(sched);
+}
+
+/* Climbs the ladder. Call with `mutex` held. */
+static void climb(struct sched *sched, pid_t pid)
+{
+	uint32_t choice = sched->set.choice;
+	unsigned n_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
+
+	if (choice == SCHED_AUTO || choice == SCHED_BPF)
+		sched->bpf = sched_bpf_new(pid, &sched->why_bpf);
+	if (!sched->bpf && choice != SCHED_SCHEDSTAT)
+		sched->events = sched_switch_new(pid, &sched->why_switch, &sched->small);
+	if (!sched->bpf && !sched->events)
+		return;
+	sched->best = sched->bpf ? FR_SCHED_BPF : FR_SCHED_SWITCH;
+	sched->history = sched_history_new(n_cpus, sched->set.history_bytes, sched->set.spool_dir);
+	sched->wakers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	sched->named = g_hash_table_new(NULL, NULL);
+	sched_history_gap(sched->history, procfs_now(), 0);
+	if (sched->n_holds)
+		sched_history_keep(sched->history, procfs_now());
+	set_delay(sched);
 }
 
 void sched_program_forked(struct sched *sched, pid_t pid)
 {
-	if (!sched)
+	if (!sched || !sched->has_thread)
 		return;
 	pthread_mutex_lock(&sched->mutex);
+	climb(sched, pid);
+	pthread_cond_broadcast(&sched->changed);
 	pthread_mutex_unlock(&sched->mutex);
 }
 
@@ -138,7 +273,13 @@ uint64_t sched_hold(struct sched *sched)
 	pthread_mutex_lock(&sched->mutex);
 	sched->n_holds++;
 	sched_look(sched);
+	if (sched->is_resting)
+		go_on(sched);
 	now = procfs_now();
+	if (sched->history)
+		sched_history_keep(sched->history, now);
+	/* The thread has to read rings again. */
+	pthread_cond_broadcast(&sched->changed);
 	pthread_mutex_unlock(&sched->mutex);
 	return now;
 }
@@ -148,8 +289,21 @@ void sched_release(struct sched *sched)
 	if (!sched)
 		return;
 	pthread_mutex_lock(&sched->mutex);
-	sched->n_holds--;
+	if (--sched->n_holds == 0 && sched->history)
+		sched_history_forget(sched->history);
 	pthread_mutex_unlock(&sched->mutex);
+}
+
+/* CPU time of our thread, ns. */
+static uint64_t own_ns(const struct sched *sched)
+{
+	struct timespec ts = { 0 };
+	clockid_t clock;
+
+	if (!sched->has_thread || pthread_getcpuclockid(sched->thread, &clock) != 0 ||
+		clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 void sched_status(struct sched *sched, struct sched_status *status)
@@ -174,6 +328,7 @@ void sched_status(struct sched *sched, struct sched_status *status)
 	if (state.covered_ns && !sched->is_resting && now > state.covered_ns)
 		status->history_ns = now - state.covered_ns;
 	status->switches_per_s = sched->switches_per_s;
+	status->drain_ns = own_ns(sched);
 	pthread_mutex_unlock(&sched->mutex);
 }
 

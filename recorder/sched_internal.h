@@ -18,6 +18,8 @@
 #define SCHED_BPF_NS 270
 /* Of a core, while nothing but the flight recorder is on. */
 #define SCHED_BUDGET 0.01
+/* Above this many CPUs, events make the start of each thread noticeably dearer: it is said. */
+#define SCHED_MANY_CPUS 32
 
 struct sched_bpf;
 struct sched_switch;
@@ -30,22 +32,31 @@ struct sched {
 	pthread_cond_t changed; /* CLOCK_MONOTONIC: is_quitting */
 	bool is_quitting;
 
-	enum fr_sched_step best;    /* the highest step that is permitted */
-	char *why_bpf, *why_switch; /* owned sentences; NULL: not refused, or not tried */
-	struct sched_bpf *bpf;	    /* owned; NULL: not at that step */
-	struct sched_switch *perf;  /* owned; NULL: not at that step */
-	bool is_resting;	    /* no records are taken: they would cost too much */
+	enum fr_sched_step best;     /* the highest step that is permitted */
+	char *why_bpf, *why_switch;  /* owned clauses; NULL: not refused, or not tried */
+	char *small;		     /* owned clause: rings are smaller than wished; NULL */
+	char *why_attach;	     /* owned clause: records could not be taken up again; NULL */
+	unsigned n_missed;	     /* threads without events since then */
+	struct sched_bpf *bpf;	     /* owned; NULL: not at that step */
+	struct sched_switch *events; /* owned; NULL: not at that step */
+	bool is_resting;	     /* no records are taken: they would cost too much */
+	uint64_t rested_ns;	     /* since then, or until the last time; 0: never */
 	unsigned n_holds;
 
 	struct sched_times *times;     /* owned; NULL: off */
 	struct sched_history *history; /* owned; NULL at steps without records */
+	GHashTable *named;	       /* owned: set of their tids, named since the last look */
+	GHashTable *wakers;	       /* owned: tid of another program → its name, owned */
 	uint64_t n_switches, n_wakeups;
 
 	/* The rate that decides about resting. */
-	uint64_t looked_ns;
-	double switches_per_s;	  /* a mean of the last looks */
-	unsigned n_over, n_under; /* looks in a row that were for or against a rest */
+	uint64_t looked_ns, n_slices; /* since then */
+	double switches_per_s;	      /* a mean of the last looks */
+	unsigned n_over, n_under;     /* looks in a row that were for or against a rest */
 };
+
+/* What a switch costs at the step that is permitted, ns. */
+unsigned sched_switch_cost(const struct sched *sched);
 
 /* Reads what the kernel has recorded since the last time. Call with `mutex` held. */
 void sched_drain(struct sched *sched);
