@@ -23,9 +23,6 @@
 
 /* Programs write to a full sub-buffer's reader only by timer: no system call inside a tracepoint. */
 #define RING_READ_TIMER_US 1000000u
-#define RUN_READ_TIMER_US 50000u
-#define PENDING_STEP_MS 10
-#define MAX_PENDING_MS 10000
 
 enum call_kind {
 	CALL_WAIT_DAEMON,
@@ -35,8 +32,6 @@ enum call_kind {
 	CALL_START,
 	CALL_STOP,
 	CALL_DESTROY,
-	CALL_SNAPSHOT,
-	CALL_PROBE_DIR,
 	CALL_QUIT,
 };
 
@@ -44,7 +39,7 @@ enum call_kind {
 struct call {
 	enum call_kind kind;
 	const struct lttng_spec *spec;
-	const char *session, *dir;
+	const char *session;
 	unsigned timeout_ms;
 	pid_t pid;
 	int result;
@@ -79,12 +74,12 @@ static int enable_channel(
 	if (!channel)
 		return -LTTNG_ERR_NOMEM;
 	g_strlcpy(channel->name, spec->channel, sizeof(channel->name));
-	channel->attr.overwrite = spec->is_ring;
+	channel->attr.overwrite = 1;
 	channel->attr.subbuf_size = spec->subbuf_bytes;
 	channel->attr.num_subbuf = spec->n_subbuf;
 	/* A switch timer would use up a sub-buffer per tick of an idle program. */
 	channel->attr.switch_timer_interval = 0;
-	channel->attr.read_timer_interval = spec->is_ring ? RING_READ_TIMER_US : RUN_READ_TIMER_US;
+	channel->attr.read_timer_interval = RING_READ_TIMER_US;
 	channel->attr.output = LTTNG_EVENT_MMAP;
 	rc = lttng_channel_set_monitor_timer_interval(channel, 0);
 	if (rc == 0)
@@ -132,8 +127,7 @@ static int enable_events(struct lttng_handle *handle, const struct lttng_spec *s
 static int create_session(const struct lttng_spec *spec)
 {
 	struct lttng_session_descriptor *descriptor =
-		spec->is_ring ? lttng_session_descriptor_snapshot_create(spec->name)
-			      : lttng_session_descriptor_local_create(spec->name, spec->folder);
+		lttng_session_descriptor_snapshot_create(spec->name);
 	struct lttng_domain domain;
 	struct lttng_handle *handle;
 	int rc;
@@ -145,7 +139,7 @@ static int create_session(const struct lttng_spec *spec)
 	lttng_session_descriptor_destroy(descriptor);
 	if (rc != LTTNG_OK)
 		return -rc;
-	rc = spec->is_ring ? lttng_set_session_shm_path(spec->name, spec->folder) : 0;
+	rc = lttng_set_session_shm_path(spec->name, spec->folder);
 	fill_domain(&domain);
 	handle = lttng_create_handle(spec->name, &domain);
 	if (rc >= 0 && !handle)
@@ -158,20 +152,6 @@ static int create_session(const struct lttng_spec *spec)
 		lttng_destroy_handle(handle);
 	if (rc < 0)
 		lttng_destroy_session_no_wait(spec->name);
-	return rc < 0 ? rc : 0;
-}
-
-static int record_snapshot(const char *session, const char *dir)
-{
-	struct lttng_snapshot_output *output = lttng_snapshot_output_create();
-	int rc;
-
-	if (!output)
-		return -LTTNG_ERR_NOMEM;
-	rc = lttng_snapshot_output_set_local_path(dir, output);
-	if (rc == 0)
-		rc = lttng_snapshot_record(session, output, 0);
-	lttng_snapshot_output_destroy(output);
 	return rc < 0 ? rc : 0;
 }
 
@@ -191,7 +171,7 @@ static int wait_daemon(unsigned timeout_ms, pid_t daemon_pid)
 	return -LTTNG_ERR_NO_SESSIOND;
 }
 
-/* Names are flightrec-PID-…: see ring.c and recording_stream.c. */
+/* Names are flightrec-PID-…: see ring.c. */
 static int destroy_stale(void)
 {
 	struct lttng_session *sessions = NULL;
@@ -206,34 +186,6 @@ static int destroy_stale(void)
 	}
 	free(sessions);
 	return n < 0 ? n : 0;
-}
-
-static int probe_dir(const char *dir)
-{
-	g_autofree char *path = g_strdup_printf("%s/probe", dir);
-
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	return rmdir(path) < 0 ? -errno : 0;
-}
-
-/*
- * As lttng_stop_tracing(), which looks every 200 ms whether the data is on disk: short programs would wait for nothing
- * else. data_pending is for stopped sessions only; on others it kills the daemon (2.13.9).
- */
-static int stop_session(const char *session)
-{
-	int rc = lttng_stop_tracing_no_wait(session);
-
-	if (rc < 0)
-		return rc == -LTTNG_ERR_TRACE_ALREADY_STOPPED ? 0 : rc;
-	for (unsigned ms = 0; ms < MAX_PENDING_MS; ms += PENDING_STEP_MS) {
-		rc = lttng_data_pending(session);
-		if (rc <= 0)
-			return rc;
-		g_usleep(PENDING_STEP_MS * 1000);
-	}
-	return -LTTNG_ERR_UST_STOP_FAIL;
 }
 
 static int run_call(const struct call *call)
@@ -253,14 +205,11 @@ static int run_call(const struct call *call)
 		rc = lttng_start_tracing(call->session);
 		return rc < 0 && rc != -LTTNG_ERR_TRACE_ALREADY_STARTED ? rc : 0;
 	case CALL_STOP:
-		return stop_session(call->session);
+		rc = lttng_stop_tracing_no_wait(call->session);
+		return rc < 0 && rc != -LTTNG_ERR_TRACE_ALREADY_STOPPED ? rc : 0;
 	case CALL_DESTROY:
 		rc = lttng_destroy_session_no_wait(call->session);
 		return rc < 0 ? rc : 0;
-	case CALL_SNAPSHOT:
-		return record_snapshot(call->session, call->dir);
-	case CALL_PROBE_DIR:
-		return probe_dir(call->dir);
 	case CALL_QUIT:
 		return 0;
 	}
@@ -399,16 +348,6 @@ int lttng_ctl_destroy(struct lttng_ctl *ctl, const char *session)
 	return post(ctl, (struct call){ .kind = CALL_DESTROY, .session = session });
 }
 
-int lttng_ctl_snapshot(struct lttng_ctl *ctl, const char *session, const char *dir)
-{
-	return post(ctl, (struct call){ .kind = CALL_SNAPSHOT, .session = session, .dir = dir });
-}
-
-int lttng_ctl_probe_dir(struct lttng_ctl *ctl, const char *dir)
-{
-	return post(ctl, (struct call){ .kind = CALL_PROBE_DIR, .dir = dir });
-}
-
 const char *lttng_ctl_error(int code)
 {
 	return lttng_strerror(code);
@@ -420,14 +359,13 @@ static uint64_t floor_pow2(uint64_t n)
 	return n ? 1ull << (63 - __builtin_clzll(n)) : 1;
 }
 
-struct lttng_geometry lttng_geometry_fit(uint64_t bytes, unsigned n_cpus, bool is_ring)
+struct lttng_geometry lttng_geometry_fit(uint64_t bytes, unsigned n_cpus)
 {
-	const uint64_t min_subbuf = 4096, wanted = is_ring ? 64u << 10 : 1u << 20;
-	const uint64_t max_n = is_ring ? 256 : 16, min_n = is_ring ? 16 : 4;
+	const uint64_t min_subbuf = 4096, wanted = 64u << 10, max_n = 256, min_n = 16;
 	uint64_t per_cpu = bytes / (n_cpus ? n_cpus : 1);
 	uint64_t subbuf = wanted, n;
 
-	/* Many small ones waste least: each snapshot closes one, and overwrite mode has one to spare. */
+	/* Many small ones waste least: overwrite mode has one to spare, and the oldest goes as a whole. */
 	while (subbuf > min_subbuf && per_cpu / subbuf < min_n)
 		subbuf >>= 1;
 	while (per_cpu / subbuf > max_n)
@@ -438,6 +376,6 @@ struct lttng_geometry lttng_geometry_fit(uint64_t bytes, unsigned n_cpus, bool i
 	return (struct lttng_geometry){
 		.subbuf_bytes = subbuf,
 		.n_subbuf = (uint32_t)n,
-		.total_bytes = subbuf * (n + is_ring) * n_cpus,
+		.total_bytes = subbuf * (n + 1) * n_cpus,
 	};
 }

@@ -12,13 +12,11 @@
 
 struct lttng_ctl;
 
-/* One session with one channel. Strings are borrowed for the call. */
+/* One session over memory, with one channel in overwrite mode. Strings are borrowed for the call. */
 struct lttng_spec {
 	const char *name; /* of the session: letters, digits, '-' and '_' */
 	const char *channel;
-	const char
-		*folder; /* ring: shared-memory folder, must not exist; stream: output, absolute */
-	bool is_ring;	 /* snapshot session in overwrite mode; else it streams to disk */
+	const char *folder;    /* in shared memory, must not exist */
 	uint64_t subbuf_bytes; /* power of two */
 	uint32_t n_subbuf;     /* per CPU; power of two */
 	uint32_t events;       /* FR_EVENTS_* */
@@ -31,8 +29,8 @@ struct lttng_geometry {
 	uint64_t total_bytes; /* all CPUs, with the spare sub-buffer of overwrite mode */
 };
 
-/* The largest shape that fits `bytes` over `n_cpus` CPUs; `is_ring` adds overwrite mode's spare. Pure. */
-struct lttng_geometry lttng_geometry_fit(uint64_t bytes, unsigned n_cpus, bool is_ring);
+/* The largest shape that fits `bytes` over `n_cpus` CPUs, but for overwrite mode's spare. Pure. */
+struct lttng_geometry lttng_geometry_fit(uint64_t bytes, unsigned n_cpus);
 
 /*
  * Starts the owner thread, which takes on `user` when it is switched. LTTNG_HOME must be set in our own environment
@@ -54,15 +52,8 @@ int lttng_ctl_is_alive(struct lttng_ctl *ctl);
 int lttng_ctl_clean(struct lttng_ctl *ctl);
 int lttng_ctl_create(struct lttng_ctl *ctl, const struct lttng_spec *spec);
 int lttng_ctl_start(struct lttng_ctl *ctl, const char *session);
-/* For a stream, all data is on disk when this returns. */
 int lttng_ctl_stop(struct lttng_ctl *ctl, const char *session);
 /* Does not wait for the daemon to finish with it. */
 int lttng_ctl_destroy(struct lttng_ctl *ctl, const char *session);
-/* Writes what the ring holds to the empty folder `dir`, which the daemon's user can write. */
-int lttng_ctl_snapshot(struct lttng_ctl *ctl, const char *session, const char *dir);
-
-/* 0 when the daemon's user can create files in `dir`, else -errno. */
-int lttng_ctl_probe_dir(struct lttng_ctl *ctl, const char *dir);
-
 /* Text for a code from above; borrowed. */
 const char *lttng_ctl_error(int code);

@@ -48,7 +48,7 @@
 #define DAEMON_READY_MS 10000
 /* A client that is being sent its trace gets this long after the program's end. */
 #define DRAIN_MS 5000
-/* The ring must leave room for blackboxes and a run's buffers. */
+/* The ring must leave room for blackboxes. */
 #define SHM_MARGIN (48ull << 20)
 #define MIN_RING (1ull << 20)
 
@@ -133,7 +133,7 @@ static struct lttng_geometry fit_ring(struct app *app)
 			got, wanted, app->rundir.dir.path);
 		log_say("%s", app->small_ring);
 	}
-	return lttng_geometry_fit(bytes, (unsigned)get_nprocs_conf(), true);
+	return lttng_geometry_fit(bytes, (unsigned)get_nprocs_conf());
 }
 
 static int spawn_daemon(struct app *app)

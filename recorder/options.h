@@ -56,6 +56,7 @@ struct options {
 	const char *trace_file; /* --trace; NULL: none */
 	const char *cpu_profile, *mem_profile, *block_profile, *mutex_profile; /* NULL: none */
 	uint64_t buffer_bytes;	  /* of the always-on ring, all CPUs together */
+	uint64_t min_age_ns; /* how far back it should reach: a wish; 0 none */
 	uint64_t max_trace_bytes; /* of one recording on disk, before packing */
 
 	/* What is recorded and sampled. */
@@ -64,6 +65,7 @@ struct options {
 	uint64_t alloc_rate; /* mean bytes between samples; 0 off, 1 all */
 	uint32_t stack_depth;
 	uint32_t cpu_hz;	 /* of a CPU profile that asks for no other rate */
+	uint32_t cpu_always_hz;	 /* of the samples that are always taken; 0: none */
 	uint32_t cpu_engine;	 /* enum options_cpu_engine */
 	uint64_t block_rate_ns;	 /* as fr_control's */
 	uint32_t mutex_fraction; /* as fr_control's */

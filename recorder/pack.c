@@ -82,6 +82,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 		.end_ns = job->end_ns,
 		.sched = job->sched,
 		.notes = job->notes,
+		.losses = job->losses,
 		.cpu_begin = job->cpu_begin,
 		.symbols = job->symbols,
 		.on_safe = job->on_safe,
@@ -103,6 +104,7 @@ int pack_write(const struct pack_job *job, int fd, struct trace_out_result *resu
 	env_add_duration(&list, "settings.lock_threshold", options->lock_ns);
 	env_add_duration(&list, "settings.syscall_threshold", options->syscall_ns);
 	env_add_number(&list, "settings.alloc_rate", options->alloc_rate);
+	env_add_number(&list, "settings.cpu_always", options->cpu_always_hz);
 	env_add_number(&list, "settings.stack_depth", options->stack_depth);
 	env_add_number(&list, "settings.buffer_size", options->buffer_bytes);
 	env_add_number(&list, "settings.max_trace_size", options->max_trace_bytes);

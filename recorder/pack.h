@@ -8,7 +8,7 @@
 #include "recorder/options.h"
 #include "recorder/trace_out.h"
 
-#define PACK_MAX_NOTES 8
+#define PACK_MAX_NOTES 12
 
 /* All pointers borrowed for the call. */
 struct pack_job {
@@ -18,6 +18,7 @@ struct pack_job {
 	uint64_t asked_ns, begin_ns, end_ns;
 	const struct cpu_times *cpu_begin;
 	struct symbol_cache *symbols;
+	const struct ring_read_result *losses; /* see trace_out.h; or NULL */
 	struct sched *sched; /* or NULL */
 	void (*on_safe)(void *user); /* see trace_out.h; or NULL */
 	bool (*is_hurried)(void *user);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run streams to disk through a session of its own and pauses the ring, so that no event is paid for twice. Whoever
- * asks for a run starts it; one worker thread watches time, size and disk, stops it and packs it. The rules
- * of who may do what when are session.c's; here they are carried out.
+ * The ring is always on. A run or trace is a window over it, copied to disk while it lasts (recording_window.c); a snapshot
+ * is what the ring holds (recording_snapshot.c). One window of each kind may be on, snapshots at any time. The
+ * rules of who may begin and end what are session.c's; here they are carried out.
  */
 #include "recorder/recording_internal.h"
 
@@ -19,13 +19,14 @@
 #include "proto/schema.h"
 #include "recorder/procfs.h"
 
-#define WATCH_NS 100000000ull
-#define IDLE_NS 60000000000ull
+/* A thread that has read the clock for an event and was put off the CPU then writes it a little later. */
+#define SETTLE_US 2000
 /* See await_disconnect(). */
 #define NOTICE_NS 100000000ull
 #define DROP_NS 6000000000ull
 /* In the ring the shorter system calls are only counted, so that it covers minutes. */
 #define RING_SYSCALL_NS 10000
+
 int64_t recording_real_ns(void)
 {
 	return g_get_real_time() * 1000;
@@ -37,7 +38,8 @@ int recording_refuse(char **why_out, int code, const char *sentence)
 	return code;
 }
 
-int recording_check_able(const struct recording *rec, char **why_out)
+/* 0 when something new can be recorded, else RECORDING_E_*. Call with `mutex` held. */
+static int check_able(const struct recording *rec, char **why_out)
 {
 	if (rec->is_program_over)
 		return recording_refuse(why_out, RECORDING_E_OVER, "The program has ended");
@@ -51,13 +53,14 @@ int recording_check_able(const struct recording *rec, char **why_out)
 	return 0;
 }
 
-int recording_refuse_busy(const struct recording *rec, char **why_out)
+/* RECORDING_E_BUSY with words for the recording that is on. Call with `mutex` held. */
+static int refuse_busy(const struct window *window, char **why_out)
 {
-	if (rec->session.state == SESSION_ENDING)
+	if (window->session.state == SESSION_ENDING)
 		return recording_refuse(why_out, RECORDING_E_BUSY,
 			"The last recording is just being written; try again when "
 			"/debug/trace/status says idle");
-	switch (rec->session.kind) {
+	switch (window->session.kind) {
 	case SESSION_RUN:
 		return recording_refuse(why_out, RECORDING_E_BUSY,
 			"FlightRecorder is currently running; wait for its end or GET "
@@ -66,21 +69,20 @@ int recording_refuse_busy(const struct recording *rec, char **why_out)
 		return recording_refuse(why_out, RECORDING_E_BUSY,
 			"A /debug/pprof/trace is being recorded; wait until its client has it");
 	case SESSION_TRACE:
-		return recording_refuse(why_out, RECORDING_E_BUSY,
-			"The whole run is being recorded already (--trace); its file is written "
-			"when the "
-			"program ends");
+	case SESSION_N_KINDS:
+		break;
 	}
-	return RECORDING_E_BUSY;
+	return recording_refuse(
+		why_out, RECORDING_E_BUSY, "The whole run is being recorded already (--trace)");
 }
 
-static void file_of_kind(const struct recording *rec, enum session_kind kind, char *path, size_t n)
+static void file_of_kind(const struct window *window, enum session_kind kind, char *path, size_t n)
 {
 	path[0] = '\0';
 	if (kind == SESSION_RUN)
-		snprintf(path, n, "%s/trace.out", rec->set.store->dir);
+		snprintf(path, n, "%s/trace.out", window->rec->set.store->dir);
 	else if (kind == SESSION_TRACE)
-		g_strlcpy(path, rec->target.path, n);
+		g_strlcpy(path, window->target.path, n);
 }
 
 void recording_wait_until(struct recording *rec, uint64_t deadline_ns)
@@ -99,10 +101,11 @@ void recording_wait_until(struct recording *rec, uint64_t deadline_ns)
  */
 static void await_disconnect(struct recording *rec)
 {
+	struct session *session = &rec->windows[SESSION_PPROF].session;
 	uint64_t now = procfs_now(), noticed = now + NOTICE_NS, dropped = now + DROP_NS;
 
-	while (rec->session.state != SESSION_IDLE && rec->session.kind == SESSION_PPROF) {
-		bool is_leaving = rec->session.reason == SESSION_END_DISCONNECT;
+	while (session->state != SESSION_IDLE) {
+		bool is_leaving = session->reason == SESSION_END_DISCONNECT;
 
 		if (procfs_now() >= (is_leaving ? dropped : noticed))
 			return;
@@ -110,20 +113,27 @@ static void await_disconnect(struct recording *rec)
 	}
 }
 
-/* Reserves the session; fills `current`. */
-static int reserve(struct recording *rec, enum session_kind kind, uint64_t duration_ns,
-	uint64_t *id_out, char **why_out)
+/* Reserves the window of a kind; fills `current`. */
+static int reserve(
+	struct window *window, enum session_kind kind, uint64_t duration_ns, char **why_out)
 {
+	struct recording *rec = window->rec;
+	uint64_t id;
 	int rc;
 
 	pthread_mutex_lock(&rec->mutex);
-	await_disconnect(rec);
-	rc = recording_check_able(rec, why_out);
-	if (rc == 0 && session_begin(&rec->session, kind, duration_ns, id_out) == SESSION_E_BUSY)
-		rc = recording_refuse_busy(rec, why_out);
+	if (kind == SESSION_PPROF)
+		await_disconnect(rec);
+	rc = check_able(rec, why_out);
+	/* One count of numbers for all kinds. */
+	if (rc == 0 && window->session.state == SESSION_IDLE)
+		window->session.id = rec->last_id;
+	if (rc == 0 && session_begin(&window->session, kind, duration_ns, &id) == SESSION_E_BUSY)
+		rc = refuse_busy(window, why_out);
 	if (rc == 0) {
-		rec->current = (struct recording_info){
-			.id = *id_out,
+		rec->last_id = id;
+		window->current = (struct recording_info){
+			.id = id,
 			.kind = kind,
 			.duration_ns = duration_ns,
 		};
@@ -135,25 +145,26 @@ static int reserve(struct recording *rec, enum session_kind kind, uint64_t durat
 int recording_start(struct recording *rec, enum session_kind kind, uint64_t duration_ns,
 	struct store_file *file, struct recording_info *info_out, char **why_out)
 {
-	uint64_t id;
-	int rc = reserve(rec, kind, duration_ns, &id, why_out);
+	struct window *window = &rec->windows[kind];
+	int rc = reserve(window, kind, duration_ns, why_out);
 
 	if (rc == 0) {
 		if (file)
-			rec->target = store_file_take(file);
-		rc = recording_stream_open(rec, id, why_out);
+			window->target = store_file_take(file);
+		rc = window_open(window, why_out);
 		if (rc)
-			store_file_discard(&rec->target);
+			store_file_discard(&window->target);
 		pthread_mutex_lock(&rec->mutex);
 		if (rc == 0) {
-			session_started(&rec->session, id, procfs_now());
-			rec->current.begin_ns = rec->session.begin_ns;
-			rec->current.begin_real_ns = recording_real_ns();
-			rec->current.state = SESSION_RECORDING;
-			file_of_kind(rec, kind, rec->current.file, sizeof(rec->current.file));
-			*info_out = rec->current;
+			session_started(&window->session, window->session.id, window->begin_ns);
+			window->current.begin_ns = window->session.begin_ns;
+			window->current.begin_real_ns = recording_real_ns();
+			window->current.state = SESSION_RECORDING;
+			file_of_kind(
+				window, kind, window->current.file, sizeof(window->current.file));
+			*info_out = window->current;
 		} else {
-			session_finished(&rec->session, id);
+			session_finished(&window->session, window->session.id);
 		}
 		pthread_cond_broadcast(&rec->changed);
 		pthread_mutex_unlock(&rec->mutex);
@@ -163,7 +174,7 @@ int recording_start(struct recording *rec, enum session_kind kind, uint64_t dura
 	return rc;
 }
 
-static void publish_result(struct recording *rec, const struct recording_info *info, int fd)
+void recording_publish(struct recording *rec, const struct recording_info *info, int fd)
 {
 	struct result *result = &rec->results[info->id % N_RESULTS];
 
@@ -176,94 +187,53 @@ static void publish_result(struct recording *rec, const struct recording_info *i
 	rec->has_last = true;
 	if (info->lost_events != UINT64_MAX)
 		rec->lost_events += info->lost_events;
-	session_finished(&rec->session, info->id);
+	session_finished(&rec->windows[info->kind].session, info->id);
 	pthread_cond_broadcast(&rec->changed);
 	pthread_mutex_unlock(&rec->mutex);
 }
 
-/* Ends the recording that is on. Called without locks. */
-static void finish(struct recording *rec)
+void recording_add_losses(struct ring_read_result *sum, const struct ring_read_result *part)
 {
-	struct recording_info info;
-	int fd = -1;
+	sum->n_bytes += part->n_bytes;
+	sum->lost_events += part->lost_events;
+	sum->lost_packets += part->lost_packets;
+	sum->torn_packets += part->torn_packets;
+	sum->torn_bytes += part->torn_bytes;
+}
+
+void recording_settle(struct recording *rec)
+{
+	bool is_over;
 
 	pthread_mutex_lock(&rec->mutex);
-	rec->current.end_ns = procfs_now();
-	rec->current.end_reason = rec->session.reason;
-	session_ending(&rec->session, rec->session.id);
-	info = rec->current;
+	is_over = rec->is_program_over;
 	pthread_mutex_unlock(&rec->mutex);
-	recording_stream_finish(rec, &info, &fd);
-	info.state = SESSION_IDLE;
-	publish_result(rec, &info, fd);
+	if (!is_over)
+		g_usleep(SETTLE_US);
 }
 
-/* What ends a recording besides time: its size and the disk. NONE when it may go on. */
-static enum session_end watch_disk(struct recording *rec, uint64_t *raw_out)
+/* Whether recording `id` is still on. NULL: it is over, or never was. Called with `mutex` held. */
+static struct window *find_window(struct recording *rec, uint64_t id)
 {
-	uint64_t raw = fs_tree_bytes(rec->staging.data);
-	/* Packed, a recording is a fifth of its raw size or less; a half is room enough. */
-	uint64_t reserve_bytes = STAGING_RESERVE + raw / 2;
+	for (size_t i = 0; i < SESSION_N_KINDS; i++) {
+		struct window *window = &rec->windows[i];
 
-	*raw_out = raw;
-	if (raw >= rec->set.options->max_trace_bytes)
-		return SESSION_END_SIZE_CAP;
-	if (fs_free_bytes(rec->staging.data) < STAGING_RESERVE ||
-		fs_free_bytes(rec->set.store->dir) < reserve_bytes)
-		return SESSION_END_DISK_FULL;
-	return SESSION_END_NONE;
-}
-
-static void *worker_main(void *arg)
-{
-	struct recording *rec = arg;
-
-	pthread_setname_np(pthread_self(), "recording");
-	pthread_mutex_lock(&rec->mutex);
-	while (!rec->is_quitting) {
-		uint64_t next, raw;
-		enum session_end reason;
-
-		if (rec->session.state != SESSION_RECORDING) {
-			recording_wait_until(rec, procfs_now() + IDLE_NS);
-			daemon_trim_log(rec->set.daemon);
-			continue;
-		}
-		if (session_is_due(&rec->session, procfs_now())) {
-			pthread_mutex_unlock(&rec->mutex);
-			finish(rec);
-			pthread_mutex_lock(&rec->mutex);
-			continue;
-		}
-		pthread_mutex_unlock(&rec->mutex);
-		reason = watch_disk(rec, &raw);
-		pthread_mutex_lock(&rec->mutex);
-		rec->current.raw_bytes = raw;
-		if (reason != SESSION_END_NONE)
-			session_end(&rec->session, rec->session.id, reason);
-		next = procfs_now() + WATCH_NS;
-		if (rec->session.deadline_ns)
-			next = MIN(next, rec->session.deadline_ns);
-		/* An end that was asked for meanwhile has signalled already. */
-		if (rec->session.reason == SESSION_END_NONE)
-			recording_wait_until(rec, next);
+		if (window->session.state != SESSION_IDLE && window->session.id == id)
+			return window;
 	}
-	pthread_mutex_unlock(&rec->mutex);
 	return NULL;
 }
 
 void recording_end(struct recording *rec, uint64_t id, enum session_end reason)
 {
+	struct window *window;
+
 	pthread_mutex_lock(&rec->mutex);
-	session_end(&rec->session, id, reason);
+	window = find_window(rec, id);
+	if (window)
+		session_end(&window->session, id, reason);
 	pthread_cond_broadcast(&rec->changed);
 	pthread_mutex_unlock(&rec->mutex);
-}
-
-/* Called with `mutex` held. */
-static bool is_finished(const struct recording *rec, uint64_t id)
-{
-	return rec->session.id != id || rec->session.state == SESSION_IDLE;
 }
 
 int recording_wait(
@@ -273,9 +243,9 @@ int recording_wait(
 	int rc = 0;
 
 	pthread_mutex_lock(&rec->mutex);
-	while (!is_finished(rec, id) && procfs_now() < deadline)
+	while (find_window(rec, id) && procfs_now() < deadline)
 		recording_wait_until(rec, deadline);
-	if (!is_finished(rec, id))
+	if (find_window(rec, id))
 		rc = RECORDING_E_TIMEOUT;
 	else if (rec->results[id % N_RESULTS].info.id == id)
 		*info_out = rec->results[id % N_RESULTS].info;
@@ -285,21 +255,18 @@ int recording_wait(
 
 int recording_stop(struct recording *rec, struct recording_info *info_out, char **why_out)
 {
+	struct window *window = &rec->windows[SESSION_RUN];
 	uint64_t id = 0;
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&rec->mutex);
-	if (rec->session.state == SESSION_IDLE)
+	if (window->session.state == SESSION_IDLE) {
 		rc = recording_refuse(why_out, RECORDING_E_IDLE,
 			"FlightRecorder not running; start it with "
 			"/debug/trace/recorder/run?duration=30s");
-	else if (rec->session.kind != SESSION_RUN)
-		rc = recording_refuse_busy(rec, why_out);
-	else
-		rc = 0;
-	if (rc == 0) {
-		id = rec->session.id;
-		session_end(&rec->session, id, SESSION_END_STOP);
+	} else {
+		id = window->session.id;
+		session_end(&window->session, id, SESSION_END_STOP);
 		pthread_cond_broadcast(&rec->changed);
 	}
 	pthread_mutex_unlock(&rec->mutex);
@@ -327,16 +294,6 @@ int recording_take_file(struct recording *rec, uint64_t id)
 	return fd;
 }
 
-void recording_note_ring(struct recording *rec)
-{
-	pthread_mutex_lock(&rec->mutex);
-	rec->is_ring_on = rec->ring.is_on;
-	rec->ring_since_ns = rec->ring.since_ns;
-	/* `number` is the next one's. */
-	rec->ring_number = rec->ring.number - 1;
-	pthread_mutex_unlock(&rec->mutex);
-}
-
 static void fill_control(const struct recording_settings *set)
 {
 	struct fr_control *control = set->rundir->control;
@@ -355,15 +312,32 @@ static void fill_control(const struct recording_settings *set)
 	__atomic_store_n(&control->magic, FR_CONTROL_MAGIC, __ATOMIC_RELEASE);
 }
 
-int recording_new(
-	const struct recording_settings *settings, struct recording **recording_out, char **why_out)
+static int start_threads(struct recording *rec)
 {
-	struct recording *rec = g_new0(struct recording, 1);
-	pthread_condattr_t attr;
-	int rc = 0;
+	for (size_t i = 0; i < SESSION_N_KINDS; i++) {
+		struct window *window = &rec->windows[i];
 
-	rec->set = *settings;
-	rec->target.fd = -1;
+		if (pthread_create(&window->worker, NULL, window_main, window) != 0)
+			return -EAGAIN;
+		window->is_worker = true;
+	}
+	if (!rec->set.ctl)
+		return 0;
+	if (pthread_create(&rec->ring_watcher, NULL, rings_watch, rec) != 0)
+		return -EAGAIN;
+	rec->is_watcher = true;
+	return 0;
+}
+
+static void init(struct recording *rec)
+{
+	pthread_condattr_t attr;
+
+	for (size_t i = 0; i < SESSION_N_KINDS; i++) {
+		rec->windows[i].rec = rec;
+		rec->windows[i].target.fd = -1;
+		pthread_mutex_init(&rec->windows[i].read_mutex, NULL);
+	}
 	for (size_t i = 0; i < N_RESULTS; i++)
 		rec->results[i].fd = -1;
 	pthread_mutex_init(&rec->mutex, NULL);
@@ -372,39 +346,58 @@ int recording_new(
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&rec->changed, &attr);
 	pthread_condattr_destroy(&attr);
+}
+
+int recording_new(
+	const struct recording_settings *settings, struct recording **recording_out, char **why_out)
+{
+	struct recording *rec = g_new0(struct recording, 1);
+	int rc = 0;
+
+	rec->set = *settings;
+	init(rec);
 	if (settings->ctl) {
 		fill_control(settings);
-		rec->ring = (struct ring){
-			.ctl = settings->ctl,
-			.rundir = settings->rundir,
-			.geometry = settings->ring,
-			.events = settings->options->events,
-		};
-		rc = ring_open(&rec->ring);
+		rc = rings_open(rec);
 		if (rc < 0)
 			*why_out = g_strdup_printf(
 				"LTTng cannot start the flight recorder: %s", lttng_ctl_error(rc));
-		recording_note_ring(rec);
 	}
-	if (rc == 0 && pthread_create(&rec->worker, NULL, worker_main, rec) != 0) {
+	if (rc == 0 && start_threads(rec) < 0) {
 		*why_out = g_strdup("Cannot start a thread");
 		rc = -EAGAIN;
 	}
 	if (rc < 0) {
-		g_free(rec);
+		recording_free(rec);
 		return -EIO;
 	}
 	*recording_out = rec;
 	return 0;
 }
 
+/* Asks all windows to end. Called with `mutex` held. */
+static void end_all(struct recording *rec, enum session_end reason)
+{
+	for (size_t i = 0; i < SESSION_N_KINDS; i++)
+		session_end(&rec->windows[i].session, rec->windows[i].session.id, reason);
+	pthread_cond_broadcast(&rec->changed);
+}
+
+static bool is_idle(const struct recording *rec)
+{
+	for (size_t i = 0; i < SESSION_N_KINDS; i++) {
+		if (rec->windows[i].session.state != SESSION_IDLE)
+			return false;
+	}
+	return !rec->is_snapshot_on;
+}
+
 void recording_program_ended(struct recording *rec)
 {
 	pthread_mutex_lock(&rec->mutex);
 	rec->is_program_over = true;
-	session_end(&rec->session, rec->session.id, SESSION_END_EXIT);
-	pthread_cond_broadcast(&rec->changed);
-	while (rec->session.state != SESSION_IDLE || rec->is_snapshot_on)
+	end_all(rec, SESSION_END_EXIT);
+	while (!is_idle(rec))
 		pthread_cond_wait(&rec->changed, &rec->mutex);
 	pthread_mutex_unlock(&rec->mutex);
 }
@@ -413,8 +406,7 @@ void recording_daemon_died(struct recording *rec)
 {
 	pthread_mutex_lock(&rec->mutex);
 	rec->is_daemon_dead = true;
-	session_end(&rec->session, rec->session.id, SESSION_END_STOP);
-	pthread_cond_broadcast(&rec->changed);
+	end_all(rec, SESSION_END_STOP);
 	pthread_mutex_unlock(&rec->mutex);
 }
 
@@ -426,9 +418,15 @@ void recording_free(struct recording *rec)
 	rec->is_quitting = true;
 	pthread_cond_broadcast(&rec->changed);
 	pthread_mutex_unlock(&rec->mutex);
-	pthread_join(rec->worker, NULL);
+	for (size_t i = 0; i < SESSION_N_KINDS; i++) {
+		if (rec->windows[i].is_worker)
+			pthread_join(rec->windows[i].worker, NULL);
+		pthread_mutex_destroy(&rec->windows[i].read_mutex);
+	}
+	if (rec->is_watcher)
+		pthread_join(rec->ring_watcher, NULL);
 	if (rec->set.ctl)
-		ring_close(&rec->ring);
+		rings_close(rec);
 	for (size_t i = 0; i < N_RESULTS; i++) {
 		if (rec->results[i].fd >= 0)
 			close(rec->results[i].fd);
@@ -436,35 +434,11 @@ void recording_free(struct recording *rec)
 	pthread_mutex_destroy(&rec->mutex);
 	pthread_mutex_destroy(&rec->ring_mutex);
 	pthread_cond_destroy(&rec->changed);
+	g_free(rec->ring_folder);
 	g_free(rec);
 }
 
 const char *recording_untraced(const struct recording *rec)
 {
 	return rec->set.untraced;
-}
-
-void recording_status(struct recording *rec, struct recording_status *status_out)
-{
-	g_autofree char *folder = NULL;
-
-	memset(status_out, 0, sizeof(*status_out));
-	status_out->untraced = rec->set.untraced;
-	pthread_mutex_lock(&rec->mutex);
-	status_out->has_current = rec->session.state != SESSION_IDLE;
-	status_out->current = rec->current;
-	status_out->current.state = rec->session.state;
-	status_out->has_last = rec->has_last;
-	status_out->last = rec->last;
-	status_out->lost_events = rec->lost_events;
-	status_out->is_ring_on = rec->is_ring_on;
-	if (rec->is_ring_on)
-		status_out->ring_window_ns = procfs_now() - rec->ring_since_ns;
-	pthread_mutex_unlock(&rec->mutex);
-	if (!rec->set.ctl)
-		return;
-	/* Geometry never changes. */
-	status_out->ring_bytes = rec->set.ring.total_bytes;
-	folder = ring_folder(rec->set.rundir->shm_parent, rec->ring_number);
-	status_out->has_ring_held = ring_fill(folder, &rec->set.ring, &status_out->ring_held_bytes);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything that is recorded: the always-on ring, timed runs and traces streamed to disk, snapshots of the ring, and
+ * Everything that is recorded: the always-on ring, timed runs and traces copied from it to disk, snapshots of it, and
  * the files they become. All functions may be called from any thread.
  */
 #pragma once
@@ -24,7 +24,7 @@ struct recording;
 
 /* Why something was refused or failed. Positive. */
 enum {
-	RECORDING_E_BUSY = 1,	  /* a run, trace or snapshot is on */
+	RECORDING_E_BUSY = 1,	  /* one of the kind is on */
 	RECORDING_E_IDLE = 2,	  /* nothing to stop */
 	RECORDING_E_UNTRACED = 3, /* the program cannot be traced */
 	RECORDING_E_OVER = 4,	  /* the program ended */
@@ -55,14 +55,21 @@ struct recording_info {
 
 struct recording_status {
 	bool has_current, has_last;
-	struct recording_info current, last;
+	struct recording_info current, last;		/* current: the first of `windows` */
+	struct recording_info windows[SESSION_N_KINDS]; /* all that are on */
+	unsigned n_windows;
 	bool is_ring_on;
 	uint64_t lost_events;	  /* by all runs and traces until now, as far as known */
-	uint64_t ring_bytes;	  /* capacity in memory */
+	uint64_t ring_bytes;	  /* capacity in memory, of all users that have registered */
 	uint64_t ring_held_bytes; /* of events in it, if has_ring_held */
 	bool has_ring_held;
-	uint64_t ring_window_ns; /* the ring has recorded without a pause for so long */
-	const char *untraced;	 /* borrowed sentence; NULL: the program is traced */
+	uint64_t ring_lost_events; /* dropped while a CPU's ring was blocked */
+	uint64_t ring_window_ns;   /* the ring has recorded for so long */
+	uint64_t covered_ns;	   /* and for so long back from now, it holds all of it */
+	bool is_ring_full;	   /* the oldest events are being overwritten */
+	uint64_t wished_ns;	   /* --min-age; 0 none */
+	uint64_t wished_bytes; /* the ring that would take; 0: it covers that, or is not full yet */
+	const char *untraced;  /* borrowed sentence; NULL: the program is traced */
 };
 
 struct recording_settings {
@@ -83,7 +90,7 @@ struct recording_settings {
 int recording_new(const struct recording_settings *settings, struct recording **recording_out,
 	char **why_out);
 
-/* Ends all that is on with reason `exit`, waits for its file, and refuses everything from then on. */
+/* Ends all that is on with reason `exit` and waits for the files. Nothing can be started from then on; snapshots can. */
 void recording_program_ended(struct recording *recording);
 
 /* Frees. After recording_program_ended() and when no call is under way. NULL is fine. */
@@ -139,6 +146,9 @@ int recording_snapshot(struct recording *recording,
 void recording_process_died(struct recording *recording);
 
 void recording_status(struct recording *recording, struct recording_status *status_out);
+
+/* Says that the ring covers less than --min-age, and what would do; NULL: no need. To g_free(). */
+char *recording_age_sentence(const struct recording_status *status);
 
 /* Why the program itself is not traced, a sentence; NULL: it is. Borrowed; never blocks. */
 const char *recording_untraced(const struct recording *recording);

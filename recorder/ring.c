@@ -5,108 +5,91 @@
  */
 #include "recorder/ring.h"
 
-#include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "recorder/blackbox_read.h"
 #include "recorder/procfs.h"
 
-unsigned ring_count_dead(const char *rundir)
+/* Makes a session that does not record yet. */
+static int create(struct ring *ring, char *name, size_t n_name, char **folder_out)
 {
-	GArray *procs = blackbox_list(rundir);
-	unsigned n = 0;
-
-	for (guint i = 0; i < procs->len; i++) {
-		struct blackbox *blackbox;
-
-		if (blackbox_open_proc(rundir, g_array_index(procs, uint16_t, i), &blackbox) != 0)
-			continue;
-		n += blackbox->header.state <= FR_PROCESS_RUNNING && !blackbox_is_alive(blackbox);
-		blackbox_close(blackbox);
-	}
-	g_array_unref(procs);
-	return n;
-}
-
-char *ring_folder(const char *shm_parent, unsigned number)
-{
-	return g_strdup_printf("%s/ring-%u", shm_parent, number);
-}
-
-int ring_open(struct ring *ring)
-{
-	g_autofree char *folder = ring_folder(ring->rundir->shm_parent, ring->number);
-	char name[sizeof(ring->name)];
+	g_autofree char *folder =
+		g_strdup_printf("%s/ring-%u", ring->rundir->shm_parent, ring->number);
 	struct lttng_spec spec = {
 		.name = name,
 		.channel = "flight",
 		.folder = folder,
-		.is_ring = true,
 		.subbuf_bytes = ring->geometry.subbuf_bytes,
 		.n_subbuf = ring->geometry.n_subbuf,
 		.events = ring->events,
 	};
 	int rc;
 
-	snprintf(name, sizeof(name), "flightrec-%d-ring-%u", (int)getpid(), ring->number++);
-	ring->n_dead = ring_count_dead(ring->rundir->dir.path);
+	snprintf(name, n_name, "flightrec-%d-ring-%u", (int)getpid(), ring->number++);
 	rc = lttng_ctl_create(ring->ctl, &spec);
-	if (rc < 0)
-		return rc;
-	rc = lttng_ctl_start(ring->ctl, name);
+	if (rc == 0)
+		*folder_out = g_steal_pointer(&folder);
+	return rc;
+}
+
+static int start(struct ring *ring, const char *name, char *folder)
+{
+	int rc = lttng_ctl_start(ring->ctl, name);
+
 	if (rc < 0) {
 		lttng_ctl_destroy(ring->ctl, name);
+		g_free(folder);
 		return rc;
 	}
 	g_strlcpy(ring->name, name, sizeof(ring->name));
+	ring->folder = folder;
 	ring->since_ns = procfs_now();
-	ring->is_on = true;
 	return 0;
 }
 
-int ring_pause(struct ring *ring)
+int ring_open(struct ring *ring)
 {
-	int rc = ring->is_on ? lttng_ctl_stop(ring->ctl, ring->name) : 0;
+	char name[sizeof(ring->name)], *folder = NULL;
+	int rc = create(ring, name, sizeof(name), &folder);
 
-	if (rc == 0)
-		ring->is_on = false;
-	return rc;
-}
-
-int ring_resume(struct ring *ring)
-{
-	int rc;
-
-	if (ring->is_on)
-		return 0;
-	rc = ring->name[0] ? lttng_ctl_start(ring->ctl, ring->name) : ring_open(ring);
-	if (rc == 0) {
-		ring->is_on = true;
-		ring->since_ns = procfs_now();
-	}
-	return rc;
+	return rc ? rc : start(ring, name, folder);
 }
 
 int ring_replace(struct ring *ring)
 {
-	char old[sizeof(ring->name)];
-	int rc;
+	char name[sizeof(ring->name)], *folder = NULL, *old_folder = ring->folder;
+	int rc = create(ring, name, sizeof(name), &folder);
 
-	memcpy(old, ring->name, sizeof(old));
-	rc = ring_open(ring);
-	if (rc == 0 && old[0])
-		lttng_ctl_destroy(ring->ctl, old);
-	return rc;
+	if (rc)
+		return rc;
+	ring_drop_old(ring);
+	memcpy(ring->old, ring->name, sizeof(ring->old));
+	lttng_ctl_stop(ring->ctl, ring->old);
+	rc = start(ring, name, folder);
+	if (rc) {
+		ring->old[0] = '\0';
+		lttng_ctl_start(ring->ctl, ring->name);
+		return rc;
+	}
+	ring->old_folder = old_folder;
+	return 0;
+}
+
+void ring_drop_old(struct ring *ring)
+{
+	if (ring->old[0])
+		lttng_ctl_destroy(ring->ctl, ring->old);
+	ring->old[0] = '\0';
+	g_clear_pointer(&ring->old_folder, g_free);
 }
 
 void ring_close(struct ring *ring)
 {
+	ring_drop_old(ring);
 	if (ring->name[0])
 		lttng_ctl_destroy(ring->ctl, ring->name);
 	ring->name[0] = '\0';
-	ring->is_on = false;
+	g_clear_pointer(&ring->folder, g_free);
 }

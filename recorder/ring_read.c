@@ -25,7 +25,7 @@
 #define N_SPINS 300
 #define NAP_US 100
 /* Streams of another user appear when a program changes its user id. */
-#define REFRESH_NS 20000000ull
+#define REFRESH_NS 50000000ull
 #define MAX_METADATA (64u << 20)
 
 struct stream {
@@ -41,7 +41,8 @@ struct stream {
 struct ring_read {
 	char *folder, *out; /* owned */
 	uint64_t begin_ns;
-	bool is_begun; /* streams that appear now are copied from their beginning */
+	bool is_begun;	/* streams that appear now are copied from their beginning */
+	bool is_onward; /* what is overwritten is lost, not history */
 	uint64_t refreshed_ns;
 	GPtrArray *streams; /* owns struct stream */
 	uint8_t *buffer;    /* owned; of the largest sub-buffer */
@@ -133,7 +134,7 @@ static void add_stream(const char *member, const char *name, struct ring_file *f
 	if (stream->fd < 0 && !read->error)
 		read->error = stream->fd;
 	stream->cursor = first_position(read, stream);
-	if (read->begin_ns == RING_READ_NEW && !read->is_begun)
+	if (read->is_onward && !read->is_begun)
 		stream->lost_before = ring_file_lost(file);
 	if (subbuf_bytes > read->buffer_bytes) {
 		g_free(read->buffer);
@@ -162,6 +163,8 @@ int ring_read_new(
 	read->folder = g_strdup(folder);
 	read->out = g_strdup(out);
 	read->begin_ns = begin_ns;
+	read->is_onward = begin_ns == RING_READ_NEW || begin_ns == RING_READ_FIRST;
+	read->is_begun = begin_ns == RING_READ_FIRST;
 	read->streams = g_ptr_array_new_with_free_func(stream_free);
 	refresh(read);
 	if (read->error) {
@@ -183,6 +186,11 @@ void ring_read_free(struct ring_read *read)
 	g_free(read->out);
 	g_free(read->buffer);
 	g_free(read);
+}
+
+uint64_t ring_read_bytes(const struct ring_read *read)
+{
+	return read->result.n_bytes;
 }
 
 unsigned ring_read_lag(struct ring_read *read)
@@ -208,7 +216,7 @@ static int skip_lapped(struct ring_read *read, struct stream *stream)
 
 	/* The oldest is overwritten next: one more gives time to copy. */
 	oldest = MAX(oldest, stream->cursor) + subbuf_bytes;
-	if (read->begin_ns == RING_READ_NEW) {
+	if (read->is_onward) {
 		read->result.lost_packets += (oldest - stream->cursor) / subbuf_bytes;
 	} else if (stream->n_bytes) {
 		if (ftruncate(stream->fd, 0) < 0 || lseek(stream->fd, 0, SEEK_SET) < 0)
@@ -228,8 +236,7 @@ static int put(struct ring_read *read, struct stream *stream, const struct ring_
 	if (err)
 		return err;
 	/* What the ring dropped before the oldest packet's end is history. */
-	if (stream->n_bytes == 0 && read->begin_ns != RING_READ_NEW && stream->cursor > 0 &&
-		packet->is_closed)
+	if (stream->n_bytes == 0 && !read->is_onward && stream->cursor > 0 && packet->is_closed)
 		stream->lost_before = head->events_discarded;
 	stream->n_bytes += packet->n_bytes;
 	read->result.n_bytes += packet->n_bytes;
@@ -391,6 +398,7 @@ int ring_read_finish(struct ring_read *read, struct ring_read_result *result_out
 {
 	uint64_t deadline = procfs_now() + FINISH_NS;
 	g_autofree uint64_t *targets = NULL;
+	int err;
 
 	read->refreshed_ns = 0;
 	refresh(read);
@@ -401,14 +409,17 @@ int ring_read_finish(struct ring_read *read, struct ring_read_result *result_out
 		targets[i] = ring_file_position(stream->file);
 	}
 	ring_files_members(read->folder, note_ids, read);
-	for (guint i = 0; i < read->streams->len && !read->error; i++) {
+	for (guint i = 0; i < read->streams->len; i++) {
 		struct stream *stream = g_ptr_array_index(read->streams, i);
 
-		read->error = finish_stream(read, stream, targets[i], deadline);
+		if (!read->error)
+			read->error = finish_stream(read, stream, targets[i], deadline);
 		read->result.lost_events += ring_file_lost(stream->file) - stream->lost_before;
 	}
-	/* Last: it has all events that are in the streams by now. */
+	/* Last: it has all events that are in the streams by now. And without it nothing can be read. */
+	err = read->error;
+	read->error = 0;
 	ring_files_members(read->folder, copy_metadata, read);
 	*result_out = read->result;
-	return read->error;
+	return read->error ? read->error : err;
 }

@@ -12,8 +12,9 @@
 struct ring_read;
 
 /* Begin of a copy: a time of CLOCK_MONOTONIC, or one of these. */
-#define RING_READ_ALL 0u	 /* the oldest that is held */
-#define RING_READ_NEW UINT64_MAX /* from now on: losses are counted from here */
+#define RING_READ_ALL 0u		 /* the oldest that is held */
+#define RING_READ_NEW UINT64_MAX	 /* from now on: losses are counted from here */
+#define RING_READ_FIRST (UINT64_MAX - 1) /* from the ring's first event on, and losses likewise */
 
 struct ring_read_result {
 	uint64_t n_bytes;     /* written */
@@ -32,6 +33,9 @@ int ring_read_new(
 	const char *folder, const char *out, uint64_t begin_ns, struct ring_read **read_out);
 /* NULL is fine. Files stay. */
 void ring_read_free(struct ring_read *read);
+
+/* Bytes copied so far. */
+uint64_t ring_read_bytes(const struct ring_read *read);
 
 /* Copies packets that are closed and new. Returns 0 or -errno of writing. */
 int ring_read_drain(struct ring_read *read);

@@ -61,7 +61,7 @@ static char *links_html(void)
 
 static char *ring_words(const struct recording_status *status)
 {
-	char size[32], window[64];
+	char size[32], window[64], covered[64];
 
 	if (!status->ring_bytes)
 		return g_strdup("off");
@@ -69,9 +69,12 @@ static char *ring_words(const struct recording_status *status)
 	/* Whole seconds are enough for people. */
 	units_duration_format((int64_t)(status->ring_window_ns / 1000000000 * 1000000000), window,
 		sizeof(window));
+	units_duration_format((int64_t)(status->covered_ns / 1000000000 * 1000000000), covered,
+		sizeof(covered));
 	return status->is_ring_on
-		       ? g_strdup_printf("on for %s, holds the last %s of events", window, size)
-		       : g_strdup("paused by the recording");
+		       ? g_strdup_printf("on for %s, holds the last %s of events in %s", window,
+				 covered, size)
+		       : g_strdup("ended");
 }
 
 static char *current_words(const struct recording_status *status)

@@ -268,6 +268,12 @@ static void add_own(struct metrics *metrics, struct routes_context *context, uns
 			"Events that the flight recorder holds.");
 		metrics_add(metrics, (double)status->ring_held_bytes, NULL);
 	}
+	metrics_family(metrics, "flightrec_ring_covered_seconds",
+		"How far back the flight recorder holds everything.");
+	metrics_add(metrics, (double)status->covered_ns / 1e9, NULL);
+	metrics_family(metrics, "flightrec_ring_lost_events_total",
+		"Events dropped while a CPU's ring was blocked by a thread within an event.");
+	metrics_add(metrics, (double)status->ring_lost_events, NULL);
 	metrics_family(metrics, "flightrec_recording", "Whether a run or a trace is on.");
 	metrics_add(metrics, status->has_current, NULL);
 	metrics_family(metrics, "flightrec_recorder_resident_memory_bytes",

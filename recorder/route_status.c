@@ -71,18 +71,46 @@ static json_t *program_json(const struct routes_context *context, const struct b
 
 static json_t *ring_json(const struct recording_status *status)
 {
-	const char *state = status->is_ring_on ? "recording" : "paused";
-	char window[64];
+	const char *state = status->is_ring_on ? "recording" : "ended";
+	g_autofree char *age = recording_age_sentence(status);
+	char window[64], covered[64];
+	json_t *ring;
 
 	if (status->untraced && !status->ring_bytes)
 		state = "off";
 	units_duration_format((int64_t)status->ring_window_ns, window, sizeof(window));
+	units_duration_format((int64_t)status->covered_ns, covered, sizeof(covered));
 	/* held_bytes null: no program has registered yet. */
-	return json_pack("{s:s, s:I, s:o, s:s}", "state", state, "capacity_bytes",
+	ring = json_pack("{s:s, s:I, s:o, s:s}", "state", state, "capacity_bytes",
 		(json_int_t)status->ring_bytes, "held_bytes",
 		status->has_ring_held ? json_integer((json_int_t)status->ring_held_bytes)
 				      : json_null(),
 		"recording_for", window);
+	/* Nothing is missing since so long ago, losses apart. */
+	json_object_set_new(ring, "covered", json_string(covered));
+	json_object_set_new(ring, "covered_ns", json_integer((json_int_t)status->covered_ns));
+	json_object_set_new(ring, "is_full", json_boolean(status->is_ring_full));
+	json_object_set_new(
+		ring, "wished_ns", json_integer((json_int_t)status->wished_ns)); /* --min-age */
+	json_object_set_new(
+		ring, "lost_events", json_integer((json_int_t)status->ring_lost_events));
+	json_object_set_new(ring, "note", age ? json_string(age) : json_null());
+	return ring;
+}
+
+/* All runs and traces that are on. */
+static json_t *windows_json(const struct recording_status *status)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < status->n_windows; i++) {
+		json_t *window = reply_info(&status->windows[i]);
+
+		json_object_set_new(window, "state",
+			json_string(session_state_name(status->windows[i].state)));
+		json_array_append_new(list, window);
+	}
+	return list;
 }
 
 /* Rates are those that hold now: they can be set while the program runs. */
@@ -108,6 +136,8 @@ static json_t *settings_json(const struct routes_context *context)
 	json_object_set_new(settings, "mutex_fraction",
 		json_integer(control ? (json_int_t)control->mutex_fraction : 0));
 	json_object_set_new(settings, "cpu_rate", json_integer((json_int_t)options->cpu_hz));
+	json_object_set_new(
+		settings, "cpu_always", json_integer((json_int_t)options->cpu_always_hz));
 	json_object_set_new(settings, "cpu_engine", json_string(engines[options->cpu_engine]));
 	json_object_set_new(settings, "max_duration", json_string(limit));
 	units_duration_format((int64_t)options->debuginfod_ns, debuginfod, sizeof(debuginfod));
@@ -177,6 +207,7 @@ void route_status(struct http_request *request, void *user)
 			status->has_current ? session_state_name(status->current.state) : "idle"));
 	json_object_set_new(
 		data, "current", status->has_current ? reply_info(&status->current) : json_null());
+	json_object_set_new(data, "windows", windows_json(status));
 	json_object_set_new(
 		data, "last", status->has_last ? reply_info(&status->last) : json_null());
 	json_object_set_new(data, "program", program_json(context, &sum));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which recording is on: the rules of who may begin, end and replace one, without doing any of it. Every recording has a
+ * Which recording of a kind is on: the rules of who may begin, end and replace one, without doing any of it. Every recording has a
  * number of its own, so that a timer, a stop or a client that vanished can only ever end the one it
  * belongs to. Not thread-safe: the owner (recording.c) holds its lock around every call.
  */
@@ -13,6 +13,7 @@ enum session_kind {
 	SESSION_RUN,   /* /debug/trace/recorder/run */
 	SESSION_PPROF, /* /debug/pprof/trace */
 	SESSION_TRACE, /* --trace */
+	SESSION_N_KINDS,
 };
 
 enum session_state {

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Under root the daemon runs as somebody else, who may not be let into the output folder (a home, say): whether it can
- * write is tried out with its own rights, not guessed from modes.
- */
 #include "recorder/staging.h"
 
 #include <errno.h>
@@ -30,21 +26,16 @@ static void list_parents(const char *output_dir, const char *parents_out[N_PAREN
 	parents_out[3] = "/tmp";
 }
 
-static int try_parent(struct lttng_ctl *ctl, const struct daemon_user *user, const char *parent,
-	struct staging *staging_out)
+static int try_parent(const char *parent, struct staging *staging_out)
 {
 	struct staging staging = { 0 };
-	int err = owned_dir_create(parent, PREFIX, user->is_switched ? 0711 : 0700, &staging.dir);
+	int err = owned_dir_create(parent, PREFIX, 0700, &staging.dir);
 
 	if (err)
 		return err;
 	staging.data = g_strdup_printf("%s/data", staging.dir.path);
-	if (mkdir(staging.data, 0700) < 0 ||
-		(user->is_switched && chown(staging.data, user->uid, user->gid) < 0))
+	if (mkdir(staging.data, 0700) < 0) {
 		err = -errno;
-	else
-		err = lttng_ctl_probe_dir(ctl, staging.data);
-	if (err) {
 		staging_remove(&staging);
 		return err;
 	}
@@ -52,8 +43,8 @@ static int try_parent(struct lttng_ctl *ctl, const struct daemon_user *user, con
 	return 0;
 }
 
-int staging_create(struct lttng_ctl *ctl, const struct daemon_user *user, const char *output_dir,
-	uint64_t want_bytes, struct staging *staging_out, char **why_out)
+int staging_create(
+	const char *output_dir, uint64_t want_bytes, struct staging *staging_out, char **why_out)
 {
 	const char *parents[N_PARENTS];
 	uint64_t most_free = 0;
@@ -69,7 +60,7 @@ int staging_create(struct lttng_ctl *ctl, const struct daemon_user *user, const 
 			most_free = MAX(most_free, free_bytes);
 			continue;
 		}
-		err = try_parent(ctl, user, parents[i], staging_out);
+		err = try_parent(parents[i], staging_out);
 		if (!err)
 			return 0;
 	}
@@ -104,8 +95,7 @@ char *staging_keep(struct staging *staging, const char *output_dir)
 	gmtime_r(&now, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 	path = g_strdup_printf("%s/trace-%s.raw", output_dir, stamp);
-	/* To root or back to the user: nobody has the daemon's uid once it is gone. */
-	if (chown(staging->data, geteuid(), getegid()) < 0 || rename(staging->data, path) < 0) {
+	if (rename(staging->data, path) < 0) {
 		g_free(path);
 		path = g_strdup(staging->data);
 		owned_dir_release(&staging->dir);

@@ -27,6 +27,7 @@
 #include "recorder/blackbox_read.h"
 #include "recorder/process_state.h"
 #include "recorder/procfs.h"
+#include "recorder/ring_read.h"
 #include "recorder/sched.h"
 #include "recorder/state_symbols.h"
 #include "recorder/state_trace.h"
@@ -149,6 +150,30 @@ static void write_scheduling(const struct job *job, struct state_trace *trace)
 	receipt_number(trace, "scheduling.records", job->sched.n_compared);
 }
 
+/* What the copy of the ring knows comes first: its streams do not tell what was before or after them. */
+static uint64_t lost_events(const struct job *job)
+{
+	return job->request->losses ? job->request->losses->lost_events
+				    : ust_streams_summary(job->streams)->lost_events;
+}
+
+static uint64_t lost_packets(const struct job *job)
+{
+	return job->request->losses ? job->request->losses->lost_packets
+				    : ust_streams_summary(job->streams)->lost_packets;
+}
+
+static void note_torn(struct job *job)
+{
+	const struct ring_read_result *losses = job->request->losses;
+
+	if (losses && losses->torn_packets)
+		note(job,
+			"Threads died or were off the CPU within an event: up to %" PRIu64
+			" bytes of events are missing at %" PRIu64 " places.",
+			losses->torn_bytes, losses->torn_packets);
+}
+
 static void write_receipt(struct job *job, struct state_trace *trace)
 {
 	const struct ust_summary *streams = ust_streams_summary(job->streams);
@@ -165,8 +190,8 @@ static void write_receipt(struct job *job, struct state_trace *trace)
 		state_trace_receipt(trace, "lost.events", "unknown");
 		state_trace_receipt(trace, "lost.packets", "unknown");
 	} else {
-		receipt_number(trace, "lost.events", streams->lost_events);
-		receipt_number(trace, "lost.packets", streams->lost_packets);
+		receipt_number(trace, "lost.events", lost_events(job));
+		receipt_number(trace, "lost.packets", lost_packets(job));
 	}
 	write_scheduling(job, trace);
 	for (size_t i = 0; request->notes && request->notes[i]; i++) {
@@ -425,11 +450,12 @@ int trace_out_write(
 	job.streams = ust_streams_scan(request->ust_dir, strcmp(request->mode, "snapshot") == 0);
 	streams = ust_streams_summary(job.streams);
 	set_window(&job);
+	note_torn(&job);
 	drop_outsiders(&job);
 	result.begin_ns = job.window.begin_ns;
 	result.end_ns = job.window.end_ns;
-	result.lost_events = streams->is_unknown ? UINT64_MAX : streams->lost_events;
-	result.lost_packets = streams->is_unknown ? UINT64_MAX : streams->lost_packets;
+	result.lost_events = streams->is_unknown ? UINT64_MAX : lost_events(&job);
+	result.lost_packets = streams->is_unknown ? UINT64_MAX : lost_packets(&job);
 
 	if (request->on_safe && is_regular(fd))
 		err = write_safely(&job, fd, &result.n_bytes);

@@ -14,6 +14,7 @@ struct trace_out_env {
 };
 
 struct sched;
+struct ring_read_result;
 struct symbol_cache;
 struct archive_out;
 
@@ -41,6 +42,7 @@ struct trace_out_request {
 		begin_ns; /* CLOCK_MONOTONIC, when recording began; 0: unknown, take the oldest event */
 	uint64_t end_ns;	  /* CLOCK_MONOTONIC, when it ended */
 	struct sched *sched;	  /* what the scheduler did; NULL: not known */
+	const struct ring_read_result *losses; /* that the copy of the ring had; NULL: by the streams alone */
 	const char *const *notes; /* sentences for people, NULL-terminated; or NULL */
 	const struct trace_out_env
 		*env; /* settings.*, command, … in addition to what is found here */

@@ -18,23 +18,10 @@
 
 #include "recorder/archive.h"
 #include "recorder/ust_metadata.h"
+#include "recorder/ust_packet.h"
 
 #define MAX_DEPTH 10
 #define MAX_METADATA (64u << 20)
-#define PACKET_MAGIC 0xc1fc1fc1u
-
-/* Header and context of a packet of LTTng-UST 2.13, 64 bit, host byte order. */
-struct packet_head {
-	uint32_t magic;
-	uint8_t uuid[16];
-	uint32_t stream_id;
-	uint64_t stream_instance_id;
-	uint64_t timestamp_begin, timestamp_end;
-	uint64_t content_size, packet_size; /* bits */
-	uint64_t packet_seq_num;
-	uint64_t events_discarded; /* since the stream began */
-	uint32_t cpu_id;
-} __attribute__((packed));
 
 struct file {
 	char *path, *name; /* owned */
@@ -100,7 +87,7 @@ static void note(struct ust_streams *streams, const char *format, ...)
 	va_end(args);
 }
 
-static void stream_add_packet(struct trace *trace, const struct packet_head *head)
+static void stream_add_packet(struct trace *trace, const struct ust_packet_head *head)
 {
 	char *key = g_strdup_printf("%u/%" G_GUINT64_FORMAT "/%u", head->stream_id,
 		head->stream_instance_id, head->cpu_id);
@@ -124,9 +111,9 @@ static void stream_add_packet(struct trace *trace, const struct packet_head *hea
 	}
 }
 
-static int is_sane(const struct packet_head *head, uint64_t n_left)
+static int is_sane(const struct ust_packet_head *head, uint64_t n_left)
 {
-	return head->magic == PACKET_MAGIC && head->packet_size % 8 == 0 &&
+	return head->magic == UST_PACKET_MAGIC && head->packet_size % 8 == 0 &&
 	       head->content_size <= head->packet_size && head->content_size >= sizeof(*head) * 8 &&
 	       head->packet_size / 8 <= n_left;
 }
@@ -136,7 +123,7 @@ static void file_scan(
 	struct ust_streams *streams, struct trace *trace, struct file *file, int fd, uint64_t size)
 {
 	struct ust_summary *summary = &streams->summary;
-	struct packet_head head;
+	struct ust_packet_head head;
 
 	while (size - file->n_bytes >= sizeof(head) &&
 		pread(fd, &head, sizeof(head), (off_t)file->n_bytes) == (ssize_t)sizeof(head) &&
@@ -265,26 +252,35 @@ static int has_member(const struct ust_streams *streams, const char *member)
 	return 0;
 }
 
+/* What an earlier ring held, from before it was renewed, gets a place of its own. Takes over `member`. */
+static char *free_member(const struct ust_streams *streams, char *member)
+{
+	g_autofree char *user = member ? g_strdup(strstr(member, "uid/")) : NULL;
+
+	for (unsigned i = 1; member && has_member(streams, member); i++) {
+		g_free(member);
+		member = g_strdup_printf("trace/ust/before-%u/%s", i, user);
+	}
+	return member;
+}
+
 static int name_compare(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)b, *(char *const *)a);
 }
 
-/* Newest names first: dated snapshot folders sort by time, and the first of a kind is taken. */
+/* Newest names first: the newest part gets the plain name. */
 static void find_traces(struct ust_streams *streams, const char *path, unsigned depth)
 {
-	char *member = member_of(path);
+	char *member = free_member(streams, member_of(path));
 	GPtrArray *names;
 	const char *name;
 	GDir *dir;
 
 	if (member) {
-		struct trace *trace = NULL;
+		struct trace *trace;
 
-		if (has_member(streams, member))
-			note(streams, "An older recording in %s was left out.", path);
-		else
-			trace = trace_scan(streams, path, member);
+		trace = trace_scan(streams, path, member);
 		if (trace)
 			g_ptr_array_add(streams->traces, trace);
 		g_free(member);

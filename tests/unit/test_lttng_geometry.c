@@ -10,23 +10,19 @@ static int is_pow2(uint64_t n)
 
 static void test_default(void)
 {
-	struct lttng_geometry ring = lttng_geometry_fit(64u << 20, 2, true);
-	struct lttng_geometry run = lttng_geometry_fit(32u << 20, 2, false);
+	struct lttng_geometry ring = lttng_geometry_fit(64u << 20, 2);
 
-	/* 32 MiB per CPU in at least 64 pieces: each snapshot uses one up. */
+	/* 32 MiB per CPU in many pieces: the oldest goes as a whole. */
 	CHECK_INT(ring.subbuf_bytes, 128 << 10);
 	CHECK_INT(ring.n_subbuf, 256);
 	CHECK_INT(ring.total_bytes, 2 * 257 * (128 << 10));
-	CHECK_INT(run.subbuf_bytes, 1 << 20);
-	CHECK_INT(run.n_subbuf, 16);
-	CHECK_INT(run.total_bytes, 32 << 20);
 }
 
 static void test_rules(void)
 {
 	for (uint64_t bytes = 1 << 20; bytes <= 1ull << 36; bytes = bytes * 3 / 2) {
 		for (unsigned n_cpus = 1; n_cpus <= 512; n_cpus *= 2) {
-			struct lttng_geometry ring = lttng_geometry_fit(bytes, n_cpus, true);
+			struct lttng_geometry ring = lttng_geometry_fit(bytes, n_cpus);
 
 			/* What LTTng demands. */
 			CHECK(is_pow2(ring.subbuf_bytes) && ring.subbuf_bytes >= 4096);
