@@ -112,9 +112,10 @@ static inline size_t libdw_walk(Dwfl *dwfl, const struct libdw_copy *copy, uint6
 		*is_stopped_out = is_stopped;
 	/*
 	 * While libgcc installs a landing pad its tables are wrong for some instructions, and libdw ends with
-	 * an address that is none. The walk does not write such a one.
+	 * an address that is none: a small number, or one above all of user memory. The walk does not write such a one.
 	 */
-	while (frames.n > 0 && addr_out[frames.n - 1] >> ARCH_ADDRESS_BITS)
+	while (frames.n > 0 &&
+		addr_out[frames.n - 1] - ARCH_PAGE >= (1ull << ARCH_ADDRESS_BITS) - ARCH_PAGE)
 		frames.n--;
 	return frames.n;
 }
