@@ -196,7 +196,8 @@ static struct snapshot_order order_of(const struct death_case *death)
 		.has_trigger = true,
 		.trigger = { .kind = FR_TRIGGER_DEATH,
 			.proc = death->process->proc,
-			.time_ns = death->end->end_ns },
+			.time_ns = death->end->end_ns,
+			.value = death->end->is_oom },
 		.profiles_pid = death->process->pid,
 	};
 

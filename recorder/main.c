@@ -176,9 +176,21 @@ static int start_daemon(struct app *app)
 	return 0;
 }
 
+/* No timers in a program that is to be sampled from outside, unless they are asked for. */
+static uint32_t always_hz(const struct options *options)
+{
+	if (options->cpu_engine == PROFILES_ENGINE_PERF && !options_is_given(options, "cpu-always"))
+		return 0;
+	return options->cpu_always_hz;
+}
+
 static int start_profiles(struct app *app, char **why_out)
 {
-	int err = profiles_new(
+	int err;
+
+	/* Whenever no profile wants another rate. */
+	app->rundir.control->cpu_hz = always_hz(&app->options);
+	err = profiles_new(
 		app->rundir.dir.path, app->rundir.control, app->symbols, &app->profiles);
 
 	if (err) {

@@ -233,6 +233,7 @@ void options_parse(int argc, char **argv, struct options *options_out)
 		.alloc_rate = 512ull << 10,
 		.stack_depth = 64,
 		.cpu_hz = 100,
+		.cpu_always_hz = 19,
 		.block_rate_ns = 1,
 		.mutex_fraction = 1,
 		.trigger_rate_ns = 60000000000,

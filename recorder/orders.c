@@ -19,6 +19,7 @@
 
 struct orders {
 	struct fr_control *control; /* borrowed */
+	uint32_t always_hz;	    /* the rate while no profile asks for another */
 	GMutex lock;		    /* the words of an order; one order at a time */
 	uint64_t last_dump_ns;	    /* when the last question was asked; 0 never */
 	uint32_t last_dump_proc;
@@ -29,6 +30,7 @@ struct orders *orders_new(struct fr_control *control)
 	struct orders *orders = g_new0(struct orders, 1);
 
 	orders->control = control;
+	orders->always_hz = control->cpu_hz;
 	g_mutex_init(&orders->lock);
 	return orders;
 }
@@ -79,7 +81,8 @@ unsigned orders_cpu(struct orders *orders, uint32_t hz, const GPtrArray *process
 	unsigned n_missing;
 
 	g_mutex_lock(&orders->lock);
-	__atomic_store_n(&orders->control->cpu_hz, hz, __ATOMIC_RELAXED);
+	__atomic_store_n(
+		&orders->control->cpu_hz, hz ? hz : orders->always_hz, __ATOMIC_RELAXED);
 	n_missing = wait_for(processes, publish(orders->control));
 	g_mutex_unlock(&orders->lock);
 	return n_missing;

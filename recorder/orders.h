@@ -16,7 +16,7 @@ struct orders *orders_new(struct fr_control *control);
 void orders_free(struct orders *orders);
 
 /*
- * Sets the rate of the CPU timers and tells everybody. Waits until the living ones of `processes` (struct
+ * Sets the rate of the CPU timers, 0: the one that control had when this was made, and tells everybody. Waits until the living ones of `processes` (struct
  * profile_process) have done it, at most some 150 ms. Returns how many have not.
  */
 unsigned orders_cpu(struct orders *orders, uint32_t hz, const GPtrArray *processes);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "proto/schema.h"
-#include "recorder/blackbox_read.h"
+#include "recorder/blackbox_tables.h"
 #include "recorder/cpu_times.h"
 #include "recorder/module_probe.h"
 #include "recorder/procfs.h"
@@ -17,6 +17,7 @@
 
 #define MAX_FDS 4096
 #define MAX_TASKS 65536
+#define SURVIVED_NS 1000000000u
 
 static void add_fd(void *data, int fd, const char *target)
 {
@@ -86,6 +87,17 @@ static void add_unlisted_modules(struct process_state *state)
 	g_array_unref(mappings);
 }
 
+/* One that it has survived, as the first process of a container does, is long over. */
+static struct fr_crash *take_crash(const struct process_state *state)
+{
+	struct fr_crash crash;
+
+	if (!blackbox_crash(state->blackbox, &crash) ||
+		(state->is_alive && crash.time_ns + SURVIVED_NS < procfs_now()))
+		return NULL;
+	return g_memdup2(&crash, sizeof(crash));
+}
+
 struct process_state *process_state_take(struct blackbox *blackbox)
 {
 	struct process_state *state = g_new0(struct process_state, 1);
@@ -114,6 +126,7 @@ struct process_state *process_state_take(struct blackbox *blackbox)
 	}
 	state->modules = blackbox_modules(blackbox);
 	state->live = blackbox_live(blackbox);
+	state->crash = take_crash(state);
 	if (state->is_alive) {
 		add_unlisted_modules(state);
 		procfs_fds(pid, MAX_FDS, add_fd, state->fds);
@@ -137,6 +150,7 @@ void process_state_free(struct process_state *state)
 	g_array_unref(state->live);
 	g_ptr_array_unref(state->fds);
 	g_free(state->command);
+	g_free(state->crash);
 	g_free(state);
 }
 
@@ -153,6 +167,14 @@ int process_state_is_inside(const struct process_state *state, const struct proc
 	/* Killed, nobody noted when: before the window if it was already gone as that began. */
 	return !window->cpu_begin || cpu_times_has(window->cpu_begin, state->proc) ||
 	       header->start_ns >= cpu_times_taken_ns(window->cpu_begin);
+}
+
+/* The signal that killed it; 0: none, or nobody knows. */
+static uint32_t signal_of(const struct process_state *state, const struct process_window *window)
+{
+	if (window->death_proc == state->proc && window->death_signal)
+		return window->death_signal;
+	return state->crash && !state->is_alive ? state->crash->signal : 0;
 }
 
 /* When the process ended, as far as is known; 0: it had not, at the end of the window. */
@@ -180,6 +202,10 @@ void process_state_write_definitions(const struct process_state *state,
 		.state = header->state,
 		.exe = header->exe,
 		.command = state->command,
+		.exit_kind = header->exit_kind,
+		.exit_code = header->exit_code,
+		.signal = signal_of(state, window),
+		.is_oom = window->is_death_oom && window->death_proc == state->proc,
 	};
 
 	if (!state->is_alive && !header->end_ns && header->state != FR_PROCESS_EXITED &&
@@ -202,9 +228,20 @@ static struct thread_times times_inside(const struct process_state *state,
 	if (slot->start_ns >= begin_ns)
 		return total;
 	/* The thread's own clock at exit and schedstat may differ by what exit itself costs: never less than 0. */
-	return thread_times_since(total,
-		window->cpu_begin ? cpu_times_get(window->cpu_begin, state->proc, slot->tid)
-				  : THREAD_TIMES_UNKNOWN);
+	return thread_times_since(
+		total, window->cpu_begin ? cpu_times_get(window->cpu_begin, state->proc, slot->tid)
+					 : THREAD_TIMES_UNKNOWN);
+}
+
+/* Where a thread was that ran as its process crashed. */
+static void set_crash_stack(const struct process_state *state, struct fr_slot *slot)
+{
+	if (!state->crash || slot->is_exited)
+		return;
+	if (slot->tid == state->crash->tid)
+		slot->stack = state->crash->stack;
+	else if (slot->state == FR_STATE_RUNNING && slot->dump_seq == FR_DUMP_CRASH)
+		slot->stack = slot->dump_stack;
 }
 
 static void write_thread(const struct process_state *state, const struct process_window *window,
@@ -226,6 +263,7 @@ static void write_thread(const struct process_state *state, const struct process
 	}
 	if (!slot.end_ns)
 		slot.end_ns = end_of(state, window);
+	set_crash_stack(state, &slot);
 	total = times_inside(state, window, taken, total);
 	state_trace_thread(trace, state->proc, &slot, &total);
 }

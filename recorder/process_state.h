@@ -2,6 +2,7 @@
 /* What one traced process was, had and did at the end of a window: taken at once, written later. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <glib.h>
@@ -22,6 +23,7 @@ struct process_state {
 	GArray *live;	 /* owned: struct fr_live */
 	GPtrArray *fds;	 /* owned: "N target" strings */
 	char *command;	 /* owned */
+	struct fr_crash *crash; /* owned: the signal that it is dying of, or has; NULL none */
 	struct fr_counters counters;
 	struct fr_call_total calls[FR_BB_MAX_CALLS];
 	unsigned n_torn; /* slots that were caught in the middle of a change */
@@ -31,6 +33,9 @@ struct process_state {
 struct process_window {
 	uint64_t begin_ns; /* what ended before it is left out */
 	uint64_t end_ns;
+	uint16_t death_proc; /* a process that is known to have died of … */
+	uint32_t death_signal;
+	bool is_death_oom;
 	const struct cpu_times *cpu_begin; /* borrowed; NULL: the beginning was not seen */
 };
 

@@ -2,8 +2,11 @@
 /* Field lists and the functions that fill them stand in the same order; ctf_writer asserts it. */
 #include "recorder/state_trace.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+#include "recorder/trace_out.h"
 
 struct state_trace {
 	struct ctf_writer *writer; /* owned */
@@ -83,6 +86,8 @@ enum {
 	EVENT_LIVE,
 	EVENT_STACK,
 	EVENT_SYMBOL,
+	EVENT_CRASH,
+	EVENT_TRIGGER,
 	EVENT_N,
 };
 
@@ -92,7 +97,8 @@ static const struct ctf_class classes[] = {
 	[EVENT_RECEIPT] = { "flightrec_state:receipt", FIELDS(STRING("key"), STRING("value")) },
 	[EVENT_PROCESS] = { "flightrec_state:process",
 		FIELDS(PROC, U32("pid"), U32("ppid"), U32("parent_proc"), U32("uid"), U64("start"),
-			U64("end"), ENUM("state", process_labels), STRING("exe"), STRING("command")) },
+			U64("end"), ENUM("state", process_labels), STRING("exe"), STRING("command"),
+			U32("exit_kind"), S32("exit_code"), U32("signal"), U32("is_oom")) },
 	[EVENT_MODULE] = { "flightrec_state:module",
 		FIELDS(PROC, U64("base"), U64("start"), U64("end"), U64("file_offset"), U64("load"),
 			U64("unload"), STRING("build_id"), STRING("path")) },
@@ -114,6 +120,13 @@ static const struct ctf_class classes[] = {
 	[EVENT_SYMBOL] = { "flightrec_state:symbol",
 		FIELDS(PROC, U64("addr"), U32("depth"), STRING("func"), STRING("system_name"),
 			STRING("file"), U32("line"), U32("func_line")) },
+	[EVENT_CRASH] = { "flightrec_state:crash",
+		FIELDS(PROC, U32("tid"), U32("stack"), U32("signal"), S32("code"), U64("addr"), U64("pc"),
+			U64("sp"), U32("sender_pid"), U32("sender_uid"), U32("is_overflow"),
+			STRING("registers"), STRING("code_bytes"), STRING("stack_bytes")) },
+	[EVENT_TRIGGER] = { "flightrec_state:trigger",
+		FIELDS(PROC, U32("tid"), U32("stack"), STRING("kind"), STRING("reason"), U64("value"),
+			U64("limit"), U64("obj"), U32("call")) },
 };
 /* clang-format on */
 
@@ -177,6 +190,10 @@ void state_trace_process(struct state_trace *trace, const struct state_process *
 	ctf_put_u32(w, process->state);
 	ctf_put_string(w, process->exe);
 	ctf_put_string(w, process->command);
+	ctf_put_u32(w, process->exit_kind);
+	ctf_put_s32(w, process->exit_code);
+	ctf_put_u32(w, process->signal);
+	ctf_put_u32(w, process->is_oom);
 	ctf_writer_end(w);
 }
 
@@ -286,6 +303,145 @@ void state_trace_stack(struct state_trace *trace, uint16_t proc, uint32_t id, ui
 	ctf_put_u32(w, id);
 	ctf_put_u32(w, flags);
 	ctf_put_sequence(w, frames, n_frames);
+	ctf_writer_end(w);
+}
+
+/* In the order of fr_crash.regs. */
+static const char *const register_names[] = {
+#ifdef __x86_64__
+	"r8",
+	"r9",
+	"r10",
+	"r11",
+	"r12",
+	"r13",
+	"r14",
+	"r15",
+	"rdi",
+	"rsi",
+	"rbp",
+	"rbx",
+	"rdx",
+	"rax",
+	"rcx",
+	"rsp",
+	"rip",
+	"eflags",
+	"csgsfs",
+	"err",
+	"trapno",
+	"oldmask",
+	"cr2",
+#else
+	"x0",
+	"x1",
+	"x2",
+	"x3",
+	"x4",
+	"x5",
+	"x6",
+	"x7",
+	"x8",
+	"x9",
+	"x10",
+	"x11",
+	"x12",
+	"x13",
+	"x14",
+	"x15",
+	"x16",
+	"x17",
+	"x18",
+	"x19",
+	"x20",
+	"x21",
+	"x22",
+	"x23",
+	"x24",
+	"x25",
+	"x26",
+	"x27",
+	"x28",
+	"x29",
+	"x30",
+	"sp",
+	"pc",
+	"pstate",
+#endif
+};
+
+static char *registers_text(const struct fr_crash *crash)
+{
+	GString *text = g_string_new("");
+
+	for (uint32_t i = 0; i < crash->n_regs && i < G_N_ELEMENTS(register_names); i++)
+		g_string_append_printf(
+			text, "%s%s=%" PRIx64, i ? " " : "", register_names[i], crash->regs[i]);
+	return g_string_free(text, FALSE);
+}
+
+/* As the kernel prints code: the byte at the pc in angle brackets. */
+static char *code_text(const struct fr_crash *crash)
+{
+	GString *text = g_string_new("");
+
+	for (uint32_t i = 0; i < crash->n_code; i++)
+		g_string_append_printf(text,
+			crash->code_start + i == crash->pc ? "%s<%02x>" : "%s%02x", i ? " " : "",
+			crash->code_bytes[i]);
+	return g_string_free(text, FALSE);
+}
+
+void state_trace_crash(struct state_trace *trace, uint16_t proc, const struct fr_crash *crash)
+{
+	g_autofree char *registers = registers_text(crash), *code = code_text(crash);
+	g_autofree char *stack = g_malloc(2 * FR_CRASH_STACK_BYTES + 1);
+	struct ctf_writer *w = begin(trace, EVENT_CRASH);
+
+	stack[0] = '\0';
+	for (uint32_t i = 0; i < crash->n_stack_bytes; i++)
+		g_snprintf(stack + (size_t)2 * i, 3, "%02x", crash->stack_bytes[i]);
+	ctf_put_u16(w, proc);
+	ctf_put_u32(w, crash->tid);
+	ctf_put_u32(w, crash->stack);
+	ctf_put_u32(w, crash->signal);
+	ctf_put_s32(w, crash->code);
+	ctf_put_u64(w, crash->addr);
+	ctf_put_u64(w, crash->pc);
+	ctf_put_u64(w, crash->sp);
+	ctf_put_u32(w, crash->sender_pid);
+	ctf_put_u32(w, crash->sender_uid);
+	ctf_put_u32(w, crash->is_overflow);
+	ctf_put_string(w, registers);
+	ctf_put_string(w, code);
+	ctf_put_string(w, stack);
+	ctf_writer_end(w);
+}
+
+static const char *trigger_name(uint32_t kind)
+{
+	static const char *const names[FR_TRIGGER_N] = {
+#define FR_X(id, name) name,
+		FR_TRIGGER_TABLE(FR_X)
+#undef FR_X
+	};
+
+	return kind < FR_TRIGGER_N ? names[kind] : NULL;
+}
+
+void state_trace_trigger(struct state_trace *trace, const struct trace_trigger *trigger)
+{
+	struct ctf_writer *w = begin(trace, EVENT_TRIGGER);
+
+	ctf_put_u16(w, trigger->proc);
+	ctf_put_u32(w, trigger->tid);
+	ctf_put_u32(w, trigger->stack);
+	ctf_put_string(w, trigger_name(trigger->kind));
+	ctf_put_string(w, trigger->reason);
+	ctf_put_u64(w, trigger->value);
+	ctf_put_u64(w, trigger->limit);
+	ctf_put_u64(w, trigger->obj);
+	ctf_put_u32(w, trigger->call);
 	ctf_writer_end(w);
 }
 

@@ -12,6 +12,7 @@
 #include "recorder/thread_times.h"
 
 struct state_trace;
+struct trace_trigger;
 
 struct state_process {
 	uint16_t proc;
@@ -19,6 +20,10 @@ struct state_process {
 	uint64_t start_ns, end_ns;
 	uint32_t state; /* enum fr_process_state */
 	const char *exe, *command;
+	uint32_t exit_kind; /* enum fr_exit_kind */
+	int32_t exit_code;
+	uint32_t signal; /* that killed it; 0: none, or not known */
+	uint32_t is_oom;
 };
 
 /*
@@ -45,6 +50,8 @@ void state_trace_fd(struct state_trace *trace, uint16_t proc, int32_t fd, const 
 void state_trace_live(struct state_trace *trace, uint16_t proc, const struct fr_live *live);
 void state_trace_stack(struct state_trace *trace, uint16_t proc, uint32_t id, uint32_t flags,
 	const uint64_t *frames, size_t n_frames);
+void state_trace_crash(struct state_trace *trace, uint16_t proc, const struct fr_crash *crash);
+void state_trace_trigger(struct state_trace *trace, const struct trace_trigger *trigger);
 void state_trace_symbol(struct state_trace *trace, uint16_t proc, uint64_t addr, uint32_t depth,
 	const struct symbol_frame *frame);
 

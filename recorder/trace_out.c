@@ -25,10 +25,12 @@
 
 #include "recorder/archive.h"
 #include "recorder/blackbox_read.h"
+#include "recorder/cpu_stream.h"
 #include "recorder/process_state.h"
 #include "recorder/procfs.h"
 #include "recorder/ring_read.h"
 #include "recorder/sched.h"
+#include "recorder/state_moments.h"
 #include "recorder/state_symbols.h"
 #include "recorder/state_trace.h"
 #include "recorder/trace_env.h"
@@ -42,6 +44,7 @@ struct job {
 	struct process_window window;		 /* covered */
 	struct cpu_times *times;   /* owned: at its begin; NULL: the request has them */
 	struct sched_packed sched; /* once packed */
+	struct cpu_packed cpu;	   /* likewise */
 	uint64_t definitions_ns;   /* stamp of definitions: before any event */
 	uint64_t state_ns;	   /* stamp of the state at the end */
 	struct ctf_clock clock;
@@ -96,6 +99,11 @@ static void set_window(struct job *job)
 	begin = MAX(begin, streams->covered_ns);
 	job->window.begin_ns = begin && begin < end ? begin : end;
 	job->window.end_ns = end;
+	if (request->trigger && request->trigger->kind == FR_TRIGGER_DEATH) {
+		job->window.death_proc = request->trigger->proc;
+		job->window.death_signal = (uint32_t)request->death_signal;
+		job->window.is_death_oom = request->trigger->value != 0;
+	}
 	if (!request->cpu_begin)
 		job->times = sched_times_at(request->sched, job->window.begin_ns);
 	job->window.cpu_begin = request->cpu_begin ? request->cpu_begin : job->times;
@@ -174,6 +182,17 @@ static void note_torn(struct job *job)
 			losses->torn_bytes, losses->torn_packets);
 }
 
+/* Why there is this trace. */
+static void write_occasion(const struct trace_out_request *request, struct state_trace *trace)
+{
+	if (request->death)
+		state_trace_receipt(trace, "death", request->death);
+	if (request->death_signal)
+		receipt_number(trace, "death.signal", (uint64_t)request->death_signal);
+	if (request->trigger && request->trigger->reason)
+		state_trace_receipt(trace, "trigger", request->trigger->reason);
+}
+
 static void write_receipt(struct job *job, struct state_trace *trace)
 {
 	const struct ust_summary *streams = ust_streams_summary(job->streams);
@@ -194,6 +213,9 @@ static void write_receipt(struct job *job, struct state_trace *trace)
 		receipt_number(trace, "lost.packets", lost_packets(job));
 	}
 	write_scheduling(job, trace);
+	receipt_number(trace, "samples.hz", cpu_stream_hz(request->rundir));
+	receipt_number(trace, "samples.lost", job->cpu.n_lost);
+	write_occasion(request, trace);
 	for (size_t i = 0; request->notes && request->notes[i]; i++) {
 		g_snprintf(key, sizeof(key), "note.%u", n++);
 		state_trace_receipt(trace, key, request->notes[i]);
@@ -255,6 +277,7 @@ static void write_state(struct job *job, struct state_trace *trace, bool has_nam
 			  "looked "
 			  "them up.");
 	state_symbols_free(symbols);
+	state_moments_write(job->processes, job->request->trigger, job->state_ns, trace);
 	state_trace_set_time(trace, job->state_ns);
 	for (guint i = 0; i < job->processes->len; i++)
 		process_state_write_end(g_ptr_array_index(job->processes, i), &window, trace);
@@ -289,11 +312,25 @@ static int open_scratch(int target)
 	return fd < 0 ? -errno : fd;
 }
 
+static int pack_samples(struct job *job, struct archive_out *out, int target)
+{
+	int fd = open_scratch(target), err;
+
+	if (fd < 0)
+		return fd;
+	err = cpu_stream_pack(job->window.begin_ns, job->window.end_ns, &job->clock,
+		job->processes, out, fd, &job->cpu);
+	close(fd);
+	return err;
+}
+
 /* The members that are there before anybody looks up a name. */
 static int pack_streams(struct job *job, struct archive_out *out, int target)
 {
 	int err = ust_streams_pack(job->streams, out), fd;
 
+	if (!err)
+		err = pack_samples(job, out, target);
 	if (err || !job->request->sched)
 		return err;
 	fd = open_scratch(target);

@@ -23,7 +23,7 @@ struct trace_trigger {
 	uint32_t kind;	    /* enum fr_trigger_kind */
 	const char *reason; /* as fr_trigger's; NULL: nothing to say */
 	uint64_t time_ns;   /* CLOCK_MONOTONIC */
-	uint64_t value, limit;
+	uint64_t value, limit; /* of DEATH, value 1: the kernel was out of memory */
 	uint64_t obj;
 	uint32_t call;
 	uint32_t tid, stack; /* in `proc`; 0: none */

@@ -112,20 +112,21 @@ static void test_more_values(void)
 {
 	char *argv[] = { (char[]){ "x" }, (char[]){ "-cpuprofile=c" }, (char[]){ "-memprofile" },
 		(char[]){ "m" }, (char[]){ "--block-rate=1ms" }, (char[]){ "--mutex-fraction=7" },
-		(char[]){ "--heap-rate=1M" }, (char[]){ "--cpu-rate=99" },
+		(char[]){ "--heap-rate=1M" }, (char[]){ "--cpu-rate=99" }, (char[]){ "--cpu-always=7" },
 		(char[]){ "--cpu-engine=perf" }, (char[]){ "--linger=forever" },
 		(char[]){ "--mode=prod" }, (char[]){ "--enable-pprof" },
 		(char[]){ "--redact-cmdline" }, (char[]){ "--max-duration=1m" }, (char[]){ "prog" },
 		(char[]){ "--mode=x" }, NULL };
 	struct options options;
 
-	options_parse(16, argv, &options);
+	options_parse(17, argv, &options);
 	CHECK_STR(options.cpu_profile, "c");
 	CHECK_STR(options.mem_profile, "m");
 	CHECK_INT(options.block_rate_ns, 1000000);
 	CHECK_INT(options.mutex_fraction, 7);
 	CHECK_INT(options.alloc_rate, 1 << 20);
 	CHECK_INT(options.cpu_hz, 99);
+	CHECK_INT(options.cpu_always_hz, 7);
 	CHECK_INT(options.cpu_engine, OPTIONS_CPU_PERF);
 	CHECK_INT(options.linger_ns, OPTIONS_FOREVER);
 	CHECK_INT(options.mode, OPTIONS_PROD);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "recorder/state_trace.h"
+#include "recorder/trace_out.h"
 
 static const struct ctf_clock test_clock = { .name = "monotonic", .freq = 1000000000 };
 
@@ -18,11 +19,31 @@ static int has_line(const char *text)
 	return is_there;
 }
 
+static void write_moments(struct state_trace *trace)
+{
+	const struct fr_crash crash = {
+		.state = 2, .signal = 11, .code = -6, .tid = 101, .stack = 17, .sender_pid = 5,
+		.sender_uid = 6, .addr = 0x10, .pc = 0x401002, .sp = 0x7000, .n_regs = 2, .n_code = 3,
+		.n_stack_bytes = 4, .is_overflow = 1, .regs = { 0xab, 1 }, .code_start = 0x401001,
+		.code_bytes = { 0x0f, 0x0b, 0x90 }, .stack_bytes = { 1, 2, 0xff, 4 },
+	};
+	const struct trace_trigger trigger = {
+		.kind = FR_TRIGGER_SLOW, .reason = "checkout", .time_ns = 1800, .value = 9, .limit = 8,
+		.obj = 7, .tid = 101, .stack = 17, .proc = 3,
+	};
+
+	state_trace_set_time(trace, 1700);
+	state_trace_crash(trace, 3, &crash);
+	state_trace_set_time(trace, 1800);
+	state_trace_trigger(trace, &trigger);
+}
+
 static void write_definitions(struct state_trace *trace)
 {
 	const struct state_process process = {
 		.proc = 3, .pid = 100, .ppid = 1, .uid = 1000, .start_ns = 5, .state = FR_PROCESS_KILLED,
-		.exe = "/bin/x", .command = "x \"a b\"",
+		.exe = "/bin/x", .command = "x \"a b\"", .exit_kind = FR_EXIT_DIRECT, .exit_code = -2,
+		.signal = 9, .is_oom = 1,
 	};
 	const uint64_t frames[] = { 0x401001, 0x402002, 0x403003 };
 	const struct symbol_frame frame = {
@@ -39,6 +60,7 @@ static void write_definitions(struct state_trace *trace)
 	state_trace_module(trace, 3, &module);
 	state_trace_stack(trace, 3, 17, FR_STACK_CUT, frames, 3);
 	state_trace_symbol(trace, 3, 0x401001, 1, &frame);
+	write_moments(trace);
 }
 
 static void write_end(struct state_trace *trace)
@@ -83,10 +105,11 @@ static void every_event(void)
 	state_trace_free(trace);
 	close(fd);
 	CHECK_INT(run("babeltrace2 --clock-cycles t | sed 's/\\] .*flightrec_/] flightrec_/'"), 0);
-	CHECK_INT(run_count(run_output, "\n"), 11);
+	CHECK_INT(run_count(run_output, "\n"), 13);
 	CHECK(has_line("[00000000000000001000] flightrec_state:process: { proc = 3, pid = 100, ppid = 1, "
 		       "parent_proc = 0, uid = 1000, start = 5, end = 0, state = ( \"killed\" : "
-		       "container = 5 ), exe = \"/bin/x\", command = \"x \\\"a b\\\"\" }\n"));
+		       "container = 5 ), exe = \"/bin/x\", command = \"x \\\"a b\\\"\", exit_kind = 2, "
+		       "exit_code = -2, signal = 9, is_oom = 1 }\n"));
 	CHECK(has_line("flightrec_state:module: { proc = 3, base = 4194304, start = 4198400, end = 4202496, "
 		       "file_offset = 4096, load = 6, unload = 0, build_id = \"0abcff\", path = \"/bin/x\" }"));
 	CHECK(has_line("flightrec_state:stack: { proc = 3, id = 17, flags = 1, frames_length = 3, frames = "
@@ -106,6 +129,14 @@ static void every_event(void)
 	CHECK(has_line("flightrec_state:live: { proc = 3, addr = 20480, size = 64, time = 800, stack = 17, "
 		       "tid = 101 }"));
 	CHECK(has_line("flightrec_state:fd: { proc = 3, fd = 2, target = \"/dev/null\" }"));
+#ifdef __x86_64__
+	CHECK(has_line("[00000000000000001700] flightrec_state:crash: { proc = 3, tid = 101, stack = 17, "
+		       "signal = 11, code = -6, addr = 16, pc = 4198402, sp = 28672, sender_pid = 5, "
+		       "sender_uid = 6, is_overflow = 1, registers = \"r8=ab r9=1\", code_bytes = "
+		       "\"0f <0b> 90\", stack_bytes = \"0102ff04\" }"));
+#endif
+	CHECK(has_line("[00000000000000001800] flightrec_state:trigger: { proc = 3, tid = 101, stack = 17, "
+		       "kind = \"slow\", reason = \"checkout\", value = 9, limit = 8, obj = 7, call = 0 }"));
 	CHECK(has_line("flightrec_state:env: { key = \"host\", value = \"h\" }"));
 	CHECK(has_line("flightrec_state:receipt: { key = \"mode\", value = \"run\" }"));
 }
