@@ -20,5 +20,6 @@ if(TARGET view)
 
   fr_e2e_test(viewer_summary viewer_summary.py)
   fr_e2e_test(viewer_pprof viewer_pprof.py)
+  fr_e2e_test(viewer_sched viewer_sched.py)
   fr_e2e_test(viewer_damage viewer_damage.py)
 endif()

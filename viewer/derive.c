@@ -23,6 +23,7 @@ const struct derivation *const derivations[] = {
 	&derive_wall,
 	&derive_cpu,
 	&derive_alloc,
+	&derive_allocs,
 	&derive_heap,
 	NULL,
 };

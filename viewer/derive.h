@@ -38,7 +38,7 @@ struct derivation {
 
 /* All of them; NULL ends the table. */
 extern const struct derivation *const derivations[];
-extern const struct derivation derive_sync, derive_net, derive_syscall, derive_alloc, derive_heap;
+extern const struct derivation derive_sync, derive_net, derive_syscall, derive_alloc, derive_allocs, derive_heap;
 extern const struct derivation derive_block, derive_mutex, derive_waker, derive_lock;
 extern const struct derivation derive_sched, derive_offcpu, derive_wall, derive_cpu;
 

@@ -88,11 +88,24 @@ static int64_t alloc_period(const struct derive *derive, const struct trace *tra
 
 const struct derivation derive_heap = {
 	.name = "heap",
-	.about = "the same, showing first what was in use at the end",
+	.about = "the same, in the form of the program's own heap profile",
 	.types = SPACE,
 	.n_types = 4,
 	.period_type = { "space", "bytes" },
-	.default_type = "inuse_space",
+	.state_new = alloc_new,
+	.state_free = alloc_free,
+	.event = alloc_event,
+	.finish = alloc_finish,
+	.period = alloc_period,
+};
+
+const struct derivation derive_allocs = {
+	.name = "allocs",
+	.about = "the same, in the form of the program's own allocs profile",
+	.types = SPACE,
+	.n_types = 4,
+	.default_type = "alloc_space",
+	.period_type = { "space", "bytes" },
 	.state_new = alloc_new,
 	.state_free = alloc_free,
 	.event = alloc_event,
@@ -102,7 +115,6 @@ const struct derivation derive_heap = {
 
 const struct derivation derive_alloc = {
 	.name = "alloc",
-	.alias = "allocs",
 	.about = "memory allocated in the window and in use at its end, from samples",
 	.types = { { "alloc_objects", "count" }, { "alloc_space", "bytes" },
 		{ "inuse_objects", "count" }, { "inuse_space", "bytes" } },

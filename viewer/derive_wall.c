@@ -177,7 +177,6 @@ const struct derivation derive_wall = {
 	.n_types = 2,
 	.period_type = { "wall", "nanoseconds" },
 	.is_unclipped = 1,
-	.is_window = 1,
 	.state_new = wall_new,
 	.state_free = wall_free,
 	.event = wall_event,

@@ -275,7 +275,8 @@ int trace_feed(struct trace *trace, const struct event *event, const struct trac
 	if (trace->end_ns)
 		end = MIN(end, trace->end_ns);
 	at.dur_ns = end > at.begin_ns ? end - at.begin_ns : 0;
-	trace->n_outside += (uint64_t)at.is_outside;
+	/* The scheduler's records may reach further back on purpose. */
+	trace->n_outside += at.is_outside && !event_is_kernel(event->kind);
 	trace->n_events += !at.is_outside;
 	for (size_t i = 0; i < n_passes; i++)
 		if (!at.is_outside || passes[i].is_unclipped)

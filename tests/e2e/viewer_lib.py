@@ -48,9 +48,9 @@ class Workspace:
         """Packs text events (tests/lib/event_text.h) into a trace.out."""
         folder = self.path / f"{name}.d"
         argv = [BIN / "trace_fixture", folder, str(n_streams)]
-        subprocess.run(argv + ([str(n_events)] if n_events else []), input=text.encode(), check=True)
+        subprocess.run(argv + ([str(n_events)] if n_events else []), env=self.env, input=text.encode(), check=True)
         # The order in which the recorder writes: streams first.
-        members = ["trace/ust", "trace/state"]
+        members = [f"trace/{x}" for x in ("ust", "sched", "cpu", "state") if (folder / "trace" / x).exists()]
         subprocess.run(["tar", "czf", self.path / name, "-C", folder, *members], check=True)
         return self.path / name
 

@@ -71,7 +71,7 @@ def check_dump(space, trace):
     check(len(lines) == 12, f"12 events, not {len(lines)}")
     want = (
         "0.050000000 flightrec_lock:wait 500/501 worker-1 proc=1 kind=mutex obj=0xcafe0 dur=200000000 "
-        "holder=502 holder_stack=cache::put(int)<main ret=0 "
+        "holder=502 holder_stack=cache::put(int)<main ret=0 wake=0 "
         "stack=pthread_mutex_lock<cache::get(int)<main"
     )
     check(lines[0] == want, f"line: {lines[0]}")
@@ -92,8 +92,12 @@ def check_usage(space, trace):
         (("sumary",), 2, b"neither a command nor a file"),
         (("summary", "--top=x", trace), 2, b"expected a number"),
         (("summary", "--max-size=tiny", trace), 2, b"expected a size"),
-        (("pprof", "--type=cpu", trace), 1, b"unknown pprof type cpu\n"),
-        (("-pprof=sched", trace), 1, b"unknown pprof type sched\n"),
+        (("pprof", "--type=goroutine", trace), 1, b"unknown pprof type goroutine\n"),
+        (("-pprof=nosuch", trace), 1, b"unknown pprof type nosuch\n"),
+        (("pprof", "--type=cpu", trace), 1, b"no CPU samples"),
+        (("-pprof=sched", trace), 1, b"no records of switches"),
+        (("summary", "--from=soon", trace), 2, b"expected seconds"),
+        (("dump", "--from=9s", trace), 1, b"covers 1.00 s"),
         (("pprof", trace), 2, b"--type"),
         (("dump", "--nosuch", trace), 2, b"--nosuch"),
     ):

@@ -176,11 +176,14 @@ static void allocations_are_filtered_and_their_frees_followed(void)
 static void heap_shows_what_is_in_use(void)
 {
 	derive("heap", HEAD "0 0 state:live addr=0x100 size=100 stack=20 time=900ms\n");
-	CHECK_STR(profile_text(back, back->default_sample_type), "inuse_space");
+	CHECK_INT(back->default_sample_type, 0); /* the last one, space in use */
 	CHECK_INT(value_of("waiter", 0), 0);
 	CHECK(value_of("waiter", 2) > 0);
 	end();
-	CHECK(derive_find("allocs") == &derive_alloc);
+	derive("allocs", HEAD "1100ms 10 sample stack=20 addr=0x100 size=100 rate=1\n");
+	CHECK_STR(profile_text(back, back->default_sample_type), "alloc_space");
+	CHECK_INT(value_of("waiter", 1), 100);
+	end();
 }
 
 int main(void)

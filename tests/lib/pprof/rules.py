@@ -32,11 +32,17 @@ KINDS = {
     "syscall": (WAIT_TYPES, ("trace", "count"), ""),
     "net": (WAIT_TYPES, ("trace", "count"), ""),
     "alloc": (HEAP_TYPES, ("space", "bytes"), ""),
+    "sched": (WAIT_TYPES, ("trace", "count"), ""),
+    "offcpu": (WAIT_TYPES, ("trace", "count"), ""),
+    "waker": (WAIT_TYPES, ("contentions", "count"), ""),
+    "lock": (WAIT_TYPES, ("contentions", "count"), ""),
+    "wall": ([("samples", "count"), ("wall", "nanoseconds")], ("wall", "nanoseconds"), ""),
 }
 HEAPS = ("heap", "allocs", "alloc")
-DERIVED = ("sync", "syscall", "net", "alloc")  # of a window: what lives may be older than it
+# Of a window: what lives may be older than it.
+DERIVED = ("sync", "syscall", "net", "alloc", "sched", "offcpu", "waker", "lock", "wall")
 # Kinds whose samples carry the labels of their threads.
-LABELLED = ("cpu", "goroutine", "thread")
+LABELLED = ("cpu", "goroutine", "thread", "lock", "wall")
 
 RULES = {
     "gzip": "one whole gzip file, and nothing after it",
