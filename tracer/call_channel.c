@@ -177,6 +177,16 @@ void call_channel_poll(struct call *call, const struct pollfd *fds, nfds_t n, ui
 	guard_leave(t);
 }
 
+void call_channel_tell(struct call *call, uintptr_t name, uintptr_t frame)
+{
+	struct fr_thread *t = &fr_self;
+
+	if (!guard_enter(t, frame))
+		return;
+	tell(t, call, name, false, frame);
+	guard_leave(t);
+}
+
 void call_channel_polled(const void *array, size_t size)
 {
 	struct fr_private *private = fr_self.private;

@@ -28,6 +28,9 @@ void call_channel_poll(struct call *call, const struct pollfd *fds, nfds_t n, ui
 void call_channel_select(
 	struct call *call, int n, const fd_set *readable, const fd_set *writable, uintptr_t frame);
 
+/* The call has put something into what has that name. */
+void call_channel_tell(struct call *call, uintptr_t name, uintptr_t frame);
+
 /* poll() has read `size` bytes there. */
 void call_channel_polled(const void *array, size_t size);
 

@@ -46,13 +46,16 @@ void channel_join(int fd, uint32_t end)
 	__atomic_store_n(&channel_ends[fd], end, __ATOMIC_RELAXED);
 }
 
-/* Numbers are not used again: 29 bits last for a process's life, or what they name is old when they come round. */
+/*
+ * Numbers are not used again: 28 bits last for a process's life, or what they name is old when they come round. Bit 28 is
+ * for listeners (channel_connect.c).
+ */
 static uint32_t next_id(void)
 {
 	uint32_t id;
 
 	do {
-		id = __atomic_add_fetch(&channel_n, 1, __ATOMIC_RELAXED) & 0x1fffffff;
+		id = __atomic_add_fetch(&channel_n, 1, __ATOMIC_RELAXED) & 0xfffffff;
 	} while (unlikely(!id));
 	return id;
 }

@@ -26,7 +26,8 @@ enum channel_kind {
 
 /* id << 3 | kind << 1 | side; 0: not followed. */
 extern uint32_t channel_ends[CHANNEL_FDS] __attribute__((visibility("hidden")));
-extern uint32_t channel_n __attribute__((visibility("hidden"))); /* made so far */
+extern uint32_t channel_n
+	__attribute__((visibility("hidden"))); /* made so far, not 0 once there is one */
 
 /* The word of a descriptor; 0 for what is none, too. */
 static inline uint32_t channel_end(int fd)

@@ -195,3 +195,8 @@ void delay_stop(void)
 {
 	__atomic_store_n(&is_stopped, 1, __ATOMIC_RELAXED);
 }
+
+int delay_is_stopped(void)
+{
+	return __atomic_load_n(&is_stopped, __ATOMIC_RELAXED) != 0;
+}

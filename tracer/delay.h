@@ -31,3 +31,4 @@ void delay_after_fork(void);
  * more of ours. Context: any.
  */
 void delay_stop(void);
+int delay_is_stopped(void);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "tracer/call.h"
+#include "tracer/channel_connect.h"
 #include "tracer/lttng_fd.h"
 
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
@@ -109,7 +110,7 @@ static void put_address(char *text, const struct sockaddr *address, socklen_t si
 	*at = '\0';
 }
 
-#define ADDRESS_HOOK(name)                                                             \
+#define ADDRESS_HOOK(name, made)                                                       \
 	FR_REAL(name)                                                                  \
 	FR_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)       \
 	{                                                                              \
@@ -127,14 +128,15 @@ static void put_address(char *text, const struct sockaddr *address, socklen_t si
 		if (!is_traced)                                                        \
 			return ret;                                                    \
 		result = CALL_RESULT(ret);                                             \
+		made;                                                                  \
 		if (call_saw_path(result))                                             \
 			put_address(text, address.__sockaddr__, size);                 \
 		call_end(&call, result, text[0] ? text : NULL);                        \
 		return ret;                                                            \
 	}
 
-ADDRESS_HOOK(bind)
-ADDRESS_HOOK(connect)
+ADDRESS_HOOK(bind, (void)0)
+ADDRESS_HOOK(connect, channel_connected(&call, result, address.__sockaddr__, size, FR_FRAME()))
 
 FR_REAL(socket)
 FR_EXPORT int socket(int family, int type, int protocol)
@@ -179,11 +181,42 @@ FR_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 	return ret;
 }
 
-CALL_HOOK(int, listen, listen, fd, (int fd, int backlog), (fd, backlog))
-CALL_HOOK_SAME(int, accept, accept, fd, (int fd, __SOCKADDR_ARG address, socklen_t *size),
-	(fd, address, size))
-CALL_HOOK_SAME(int, accept4, accept4, fd,
-	(int fd, __SOCKADDR_ARG address, socklen_t *size, int flags), (fd, address, size, flags))
+FR_REAL(listen)
+FR_EXPORT int listen(int fd, int backlog)
+{
+	struct call call;
+	int is_traced = CALL_BEGIN(&call, FR_CALL_listen, fd), ret = REAL(listen)(fd, backlog);
+	int64_t result = CALL_RESULT(ret);
+
+	if (is_traced && ret == 0)
+		channel_listen(fd);
+	if (is_traced)
+		call_end(&call, result, NULL);
+	return ret;
+}
+
+#define ACCEPT_HOOK(name, params, args)                                              \
+	FR_REAL(name)                                                                \
+	FR_EXPORT int name params                                                    \
+	{                                                                            \
+		struct call call;                                                    \
+		int is_traced = CALL_BEGIN(&call, FR_CALL_##name, fd), ret;          \
+                                                                                     \
+		do {                                                                 \
+			eintr_begin();                                               \
+			ret = REAL(name) args;                                       \
+		} while (unlikely(CALL_IS_EINTR(ret)) && eintr_is_ours(FR_FRAME())); \
+		if (likely(is_traced)) {                                             \
+			if (ret >= 0)                                                \
+				channel_accepted(fd, ret);                           \
+			call_end(&call, CALL_RESULT(ret), NULL);                     \
+		}                                                                    \
+		return ret;                                                          \
+	}
+
+ACCEPT_HOOK(accept, (int fd, __SOCKADDR_ARG address, socklen_t *size), (fd, address, size))
+ACCEPT_HOOK(accept4, (int fd, __SOCKADDR_ARG address, socklen_t *size, int flags),
+	(fd, address, size, flags))
 CALL_HOOK(int, shutdown, shutdown, fd, (int fd, int how), (fd, how))
 CALL_HOOK_SAME(ssize_t, send, send, fd, (int fd, const void *buf, size_t n, int flags),
 	(fd, buf, n, flags))

@@ -7,6 +7,7 @@
  * dur_ns was measured by the waiter around its call. `what` of a lock is its kind, and call=-.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -17,6 +18,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <threads.h>
 #include <time.h>
 
@@ -526,6 +528,22 @@ SITE known_epoll_wait(void)
 	MUST(epoll_wait(epoll, &event, 1, 1000) == 1);
 }
 
+static int listener;
+
+SITE known_accept(void)
+{
+	fds[0] = accept(listener, NULL, NULL);
+	MUST(fds[0] >= 0);
+}
+
+static struct sockaddr_storage address;
+static socklen_t n_address;
+
+SITE known_connect(void)
+{
+	MUST(connect(fds[1], (struct sockaddr *)&address, n_address) == 0);
+}
+
 /* Through a full pipe. */
 SITE known_write_full(void)
 {
@@ -631,6 +649,45 @@ static void channels(void)
 	MUST(close(fds[0]) == 0);
 }
 
+/* Connections of this program to itself. */
+static void connections(void)
+{
+	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
+	static const char *const names[] = { "tcp", "tcp6", "unix" };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	for (int i = 0; i < 3; i++) {
+		memset(&address, 0, sizeof(address));
+		address.ss_family = (sa_family_t)families[i];
+		n_address = families[i] == AF_INET ? sizeof(struct sockaddr_in)
+						   : sizeof(struct sockaddr_in6);
+		if (families[i] == AF_INET)
+			((struct sockaddr_in *)&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		else if (families[i] == AF_INET6)
+			((struct sockaddr_in6 *)&address)->sin6_addr = in6addr_loopback;
+		else {
+			snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "known_wakes-%d",
+				getpid());
+			memcpy(&address, &un, sizeof(un));
+			n_address = (socklen_t)(sizeof(sa_family_t) + 1 + strlen(un.sun_path + 1));
+		}
+		listener = socket(families[i], SOCK_STREAM, 0);
+		if (listener < 0 || bind(listener, (struct sockaddr *)&address, n_address) < 0) {
+			MUST(families[i] == AF_INET6); /* may be switched off */
+			close(listener);
+			continue;
+		}
+		MUST(listen(listener, 5) == 0);
+		MUST(getsockname(listener, (struct sockaddr *)&address, &n_address) == 0);
+		fds[1] = socket(families[i], SOCK_STREAM, 0);
+		CASE_OF(1, names[i], "accept", known_accept, known_connect);
+		CASE_OF(1, names[i], "recv", known_recv, known_send);
+		CASE_OF(1, names[i], "poll", known_poll, known_send);
+		MUST(close(listener) == 0);
+		done();
+	}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -638,5 +695,6 @@ int main(void)
 	two_behind_one();
 	ends();
 	channels();
+	connections();
 	return 0;
 }

@@ -136,6 +136,92 @@ static void a_full_table_is_counted(void)
 	CHECK_INT(wait_n_waiting, 0);
 }
 
+static struct wait_release release_at(uint64_t time_ns, uint32_t tid)
+{
+	return (struct wait_release){ .time_ns = time_ns, .tid = tid };
+}
+
+static void the_right_release_is_picked(void)
+{
+	const uint64_t end = 100 * WAIT_NEAR_NS;
+	struct wait_release list[3] = { release_at(end - 3 * WAIT_NEAR_NS, 1),
+		release_at(end - WAIT_NEAR_NS / 2, 2), release_at(end - WAIT_NEAR_NS / 4, 3) };
+
+	/* Nothing is certain: the last. */
+	CHECK_INT(wait_pick(list, 3, end)->tid, 3);
+	/* The sole waiter was let go by the first that came shortly before; more came while it got up. */
+	list[0].is_sole = list[1].is_sole = list[2].is_sole = true;
+	CHECK_INT(wait_pick(list, 3, end)->tid, 2);
+	/* Who let all go certainly let this one go. */
+	list[0].is_all = true;
+	CHECK_INT(wait_pick(list, 3, end)->tid, 1);
+	/* One alone, however long ago. */
+	list[0].is_all = false;
+	CHECK_INT(wait_pick(list, 1, end)->tid, 1);
+}
+
+static void a_release_says_how_it_was(void)
+{
+	struct wait_release releases[WAIT_N_RELEASES];
+	struct fr_thread a = waiter(100), b = waiter(101);
+	struct wait_release told = {
+		.time_ns = 5, .stack = 9, .about = 0xdeadbeef, .is_end = true
+	};
+	uint32_t mark = wait_enter(&a, WAIT_LOCK, 0x1000), mark_b;
+
+	fr_self.tid = 42;
+	CHECK(wait_tell(&fr_self, 0x1000, &told, 0));
+	CHECK(!wait_tell(&fr_self, 0x2000, &told, 0));
+	mark_b = wait_enter(&b, WAIT_LOCK, 0x1000);
+	wait_release_all(0x1000, FR_FRAME());
+	CHECK_INT(wait_leave(&b, WAIT_LOCK, mark_b, releases), 1);
+	CHECK(releases[0].is_all && !releases[0].is_sole);
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 2);
+	CHECK(releases[0].is_sole && releases[0].is_end && !releases[0].is_all);
+	CHECK_INT(releases[0].about, 0xdeadbeef);
+	CHECK_INT(releases[0].stack, 9);
+	CHECK_INT(releases[0].time_ns, 5);
+	CHECK_INT(releases[0].tid, 42);
+}
+
+static void channels_are_counted_apart(void)
+{
+	struct wait_release releases[WAIT_N_RELEASES];
+	uint64_t *held = NULL;
+	uint32_t mark = wait_enter_at(&held, WAIT_CHANNEL | 0x40);
+
+	CHECK_INT(wait_n_waiting, 0);
+	CHECK_INT(wait_n_channels, 1);
+	/* A registration that goes on. */
+	CHECK_INT(wait_mark(held), mark);
+	wait_release_slow(WAIT_CHANNEL | 0x40, FR_FRAME(), false, false);
+	CHECK_INT(wait_heard(held, mark, releases), 1);
+	CHECK_INT(wait_heard(held, wait_mark(held), releases), 0);
+	CHECK_INT(wait_n_channels, 1);
+	CHECK_INT(wait_leave_at(&held, mark, releases), 1);
+	CHECK_INT(wait_n_channels, 0);
+	CHECK(held == NULL);
+}
+
+static void a_thread_that_ends_is_forgotten(void)
+{
+	static struct fr_private private;
+	struct fr_thread a = waiter(100);
+
+	a.private = &private;
+	wait_enter(&a, WAIT_LOCK, 0x1000);
+	wait_enter(&a, WAIT_SPACE, WAIT_CHANNEL | 0x80);
+	wait_enter_at(&private.heard[0].held, WAIT_CHANNEL | 0x84);
+	wait_enter_at(&private.heard[3].held, WAIT_CHANNEL | 0x88);
+	wait_enter_at(&private.epoll.held, WAIT_CHANNEL | 0x8c);
+	CHECK_INT(wait_n_waiting, 1);
+	CHECK_INT(wait_n_channels, 4);
+	wait_forget(&a);
+	CHECK_INT(wait_n_waiting, 0);
+	CHECK_INT(wait_n_channels, 0);
+	CHECK(!private.epoll.held && !private.heard[3].held);
+}
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t holder;
 
@@ -191,6 +277,10 @@ int main(void)
 	CASE(a_lost_waiter_is_dropped_at_the_next_wait,
 		"a waiter that never came back leaves no entry behind");
 	CASE(a_full_table_is_counted, "what has no room is counted");
+	CASE(the_right_release_is_picked, "of several releases the one that counted is picked");
+	CASE(a_release_says_how_it_was, "a release says how it was");
+	CASE(channels_are_counted_apart, "channels are counted apart, and may be kept");
+	CASE(a_thread_that_ends_is_forgotten, "a thread that ends leaves nothing behind");
 	CASE(the_last_holder_is_named, "contending threads are told the last holder");
 	return CHECK_DONE();
 }
