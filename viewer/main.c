@@ -16,6 +16,7 @@ const struct command commands[] = {
 	{ "pprof", "a pprof profile: --type=sync|block|mutex|waker|wall|cpu|...", cmd_pprof },
 	{ "dump", "one event per line, for grep", cmd_dump },
 	{ "sql", "the trace as an SQL database", cmd_sql },
+	{ "view", "a web page with timelines (the default)", cmd_view },
 	{ NULL, NULL, NULL },
 };
 
@@ -32,7 +33,8 @@ static void print_usage(FILE *out)
 	for (size_t i = 0; commands[i].name; i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].about);
 	fprintf(out,
-		"\nWithout a command: summary. trace-view -pprof=TYPE TRACE is short for pprof.\n"
+		"\nWithout a command: view. -pprof=TYPE and -http=ADDRESS work as in go tool "
+		"trace.\n"
 		"trace-view COMMAND --help lists a command's options.\n"
 		"Exit status: 0 success, 1 failure, 2 usage.\n"
 		"\nExamples:\n"
@@ -102,18 +104,41 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
-/* `-pprof=sync FILE`, as in `go tool trace`: becomes `pprof --type=sync FILE`. */
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; commands[i].name; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/*
+ * As in `go tool trace`: `-pprof=sync FILE` becomes `pprof --type=sync FILE`, and `-http=:8080 FILE` is an option of
+ * `view`. -1: it is neither.
+ */
 static int run_go_habit(int argc, char **argv)
 {
-	const char *value = strchr(argv[1], '=') + 1;
-	g_autofree char *type = g_strdup_printf("--type=%s", value);
+	const char *value = strchr(argv[1], '=');
+	int is_pprof =
+		g_str_has_prefix(argv[1], "-pprof=") || g_str_has_prefix(argv[1], "--pprof=");
+	int is_http = g_str_has_prefix(argv[1], "-http=") || g_str_has_prefix(argv[1], "--http=");
+	g_autofree char *option = NULL;
+	g_autofree char **words = NULL;
 
-	argv[1] = type;
-	return run_command(&commands[1], argc, argv);
+	if (!is_pprof && !is_http)
+		return -1;
+	option = g_strdup_printf("--%s%s", is_pprof ? "type" : "http", value);
+	words = g_new0(char *, (size_t)argc + 2);
+	memcpy(words + 1, argv + 1, (size_t)argc * sizeof(*words));
+	words[1] = option;
+	return run_command(find_command(is_pprof ? "pprof" : "view"), argc, words);
 }
 
 int main(int argc, char **argv)
 {
+	const struct command *command;
+	int status;
+
 	argp_err_exit_status = EXIT_USAGE;
 	catch_signals();
 	if (argc < 2) {
@@ -125,11 +150,12 @@ int main(int argc, char **argv)
 		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
-	for (size_t i = 0; commands[i].name; i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return run_command(&commands[i], argc - 1, argv + 1);
-	if (g_str_has_prefix(argv[1], "-pprof=") || g_str_has_prefix(argv[1], "--pprof="))
-		return run_go_habit(argc, argv);
+	command = find_command(argv[1]);
+	if (command)
+		return run_command(command, argc - 1, argv + 1);
+	status = run_go_habit(argc, argv);
+	if (status >= 0)
+		return status;
 	if (argv[1][0] != '-' && !strpbrk(argv[1], "./") && access(argv[1], F_OK) != 0) {
 		fprintf(stderr,
 			"trace-view: '%s' is neither a command nor a file; trace-view --help lists "
@@ -138,5 +164,5 @@ int main(int argc, char **argv)
 			argv[1]);
 		return EXIT_USAGE;
 	}
-	return run_command(&commands[0], argc, argv);
+	return run_command(find_command("view"), argc, argv);
 }
