@@ -7,6 +7,7 @@
 #include "recorder/sched_internal.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #include "recorder/sched_switch.h"
 
 #define DRAIN_NS 50000000ull
+#define MIN_DRAIN_NS 4000000ull
+#define BUSY_SHARE 0.2
 #define LOOK_NS 1000000000ull
 #define DELAY_NS 50000 /* fr_control.delay_ns where no records are taken */
 
@@ -74,16 +77,20 @@ static void note_record(const struct sched_record *record, void *user)
 
 void sched_drain(struct sched *sched)
 {
-	uint64_t n_lost = 0;
+	struct sched_drained drained;
 
 	if (!sched->history || sched->is_resting)
 		return;
-	if (sched->bpf)
-		n_lost = sched_bpf_drain(sched->bpf, note_record, sched);
-	else
-		n_lost = sched_switch_drain(sched->events, note_record, sched);
-	if (n_lost)
-		sched_history_gap(sched->history, procfs_now(), n_lost);
+	drained = sched->bpf ? sched_bpf_drain(sched->bpf, note_record, sched)
+			     : sched_switch_drain(sched->events, note_record, sched);
+	if (drained.n_lost)
+		sched_history_gap(sched->history, procfs_now(), drained.n_lost);
+	/* Sooner when much came; later again only step by step, since it may come in bursts. */
+	sched->drain_ns = MIN(sched->drain_ns * 5 / 4, DRAIN_NS);
+	if (drained.share > BUSY_SHARE)
+		sched->drain_ns =
+			MAX((uint64_t)((double)sched->drain_ns * BUSY_SHARE / drained.share),
+				MIN_DRAIN_NS);
 }
 
 void sched_look(struct sched *sched)
@@ -164,6 +171,8 @@ static void *thread_main(void *arg)
 	uint64_t look_ns = 0;
 
 	pthread_setname_np(pthread_self(), "sched");
+	/* It needs little, but soon, also on a machine that is busy. Only some may ask for that. */
+	setpriority(PRIO_PROCESS, 0, -10);
 	pthread_mutex_lock(&sched->mutex);
 	while (!sched->is_quitting) {
 		uint64_t now = procfs_now(), next;
@@ -175,7 +184,7 @@ static void *thread_main(void *arg)
 			decide(sched);
 			look_ns = now + LOOK_NS;
 		}
-		next = sched->history && !sched->is_resting ? now + DRAIN_NS : look_ns;
+		next = sched->history && !sched->is_resting ? now + sched->drain_ns : look_ns;
 		ts.tv_sec = (time_t)(next / 1000000000u);
 		ts.tv_nsec = (long)(next % 1000000000u);
 		pthread_cond_timedwait(&sched->changed, &sched->mutex, &ts);
@@ -200,6 +209,7 @@ struct sched *sched_new(const struct sched_settings *settings)
 	sched->best = FR_SCHED_SCHEDSTAT;
 	sched->times = sched_times_new(settings->rundir);
 	sched->looked_ns = procfs_now();
+	sched->drain_ns = DRAIN_NS;
 	set_delay(sched);
 	sched->has_thread = pthread_create(&sched->thread, NULL, thread_main, sched) == 0;
 	if (!sched->has_thread)

@@ -231,13 +231,18 @@ static uint64_t drain_cpu(struct sched_bpf *bpf, unsigned cpu, sched_record_fn f
 	return n_lost;
 }
 
-uint64_t sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user)
+struct sched_drained sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user)
 {
-	uint64_t n_lost = 0;
+	struct sched_drained drained = { 0 };
 
-	for (unsigned cpu = 0; cpu < bpf->n_cpus; cpu++)
-		n_lost += drain_cpu(bpf, cpu, fn, user);
-	return n_lost;
+	for (unsigned cpu = 0; cpu < bpf->n_cpus; cpu++) {
+		uint64_t before = bpf->n_read[cpu];
+
+		drained.n_lost += drain_cpu(bpf, cpu, fn, user);
+		drained.share =
+			MAX(drained.share, (double)(bpf->n_read[cpu] - before) / SCHED_BPF_RECORDS);
+	}
+	return drained;
 }
 
 bool sched_bpf_waker(struct sched_bpf *bpf, uint32_t tid, char comm_out[16])
@@ -273,9 +278,9 @@ int sched_bpf_resume(struct sched_bpf *bpf)
 	return 0;
 }
 
-uint64_t sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user)
+struct sched_drained sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user)
 {
-	return 0;
+	return (struct sched_drained){ 0 };
 }
 
 bool sched_bpf_waker(struct sched_bpf *bpf, uint32_t tid, char comm_out[16])

@@ -21,8 +21,14 @@ void sched_bpf_free(struct sched_bpf *bpf);
 int sched_bpf_pause(struct sched_bpf *bpf);
 int sched_bpf_resume(struct sched_bpf *bpf);
 
-/* Gives out what is new. Returns how many records were overwritten before they were read. */
-uint64_t sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user);
+/* What reading the rings came to. */
+struct sched_drained {
+	uint64_t n_lost; /* records that were written over before they were read */
+	double share;	 /* of the ring that was fullest */
+};
+
+/* Gives out what is new. */
+struct sched_drained sched_bpf_drain(struct sched_bpf *bpf, sched_record_fn fn, void *user);
 
 /* Name of a thread of another program that woke one of ours. False: not known. */
 bool sched_bpf_waker(struct sched_bpf *bpf, uint32_t tid, char comm_out[16]);

@@ -230,14 +230,18 @@ static void take(const struct sched_switch_record *from, void *user)
 	taker->fn(&record, taker->user);
 }
 
-uint64_t sched_switch_drain(struct sched_switch *sw, sched_record_fn fn, void *user)
+struct sched_drained sched_switch_drain(struct sched_switch *sw, sched_record_fn fn, void *user)
 {
-	uint64_t n_lost = 0;
+	struct sched_drained drained = { 0 };
 
 	for (unsigned i = 0; i < sw->n_cpus; i++) {
 		struct taker taker = { fn, user, sw->cpus[i].number };
+		struct sched_ring *ring = &sw->cpus[i].ring;
+		uint64_t before = ring->last_head;
 
-		n_lost += sched_ring_take(&sw->cpus[i].ring, take, &taker);
+		drained.n_lost += sched_ring_take(ring, take, &taker);
+		drained.share =
+			MAX(drained.share, (double)(before - ring->last_head) / (double)ring->size);
 	}
-	return n_lost;
+	return drained;
 }

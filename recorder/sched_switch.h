@@ -33,4 +33,4 @@ void sched_switch_detach(struct sched_switch *sw);
 int sched_switch_attach(struct sched_switch *sw, const GArray *pids, unsigned *n_missed_out);
 
 /* As sched_bpf_drain(). */
-uint64_t sched_switch_drain(struct sched_switch *sw, sched_record_fn fn, void *user);
+struct sched_drained sched_switch_drain(struct sched_switch *sw, sched_record_fn fn, void *user);
