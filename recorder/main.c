@@ -30,6 +30,7 @@
 #include "recorder/lttng_ctl.h"
 #include "recorder/options.h"
 #include "recorder/output_profiles.h"
+#include "recorder/past.h"
 #include "recorder/process.h"
 #include "recorder/procfs.h"
 #include "recorder/profiles.h"
@@ -278,6 +279,7 @@ static int start_http(struct app *app)
 	app->context.options = &app->options;
 	app->context.recording = app->recording;
 	app->context.profiles = app->profiles;
+	app->context.past = past_new(app->recording);
 	app->context.sched = app->sched;
 	app->context.control = app->rundir.control;
 	app->context.url = serve_url(&app->serve);
@@ -391,6 +393,7 @@ static int app_run(struct app *app)
 	write_port_file(app);
 	guard_set_program(app->guard, pid);
 	status = process_wait(pid, (int)app->options.on_signal, on_own_signal, on_other_exit, app);
+	atomic_store(&app->context.end_ns, procfs_now());
 	guard_program_ended(app->guard, status);
 	recording_program_ended(app->recording);
 	if (app->profiles)
@@ -407,6 +410,7 @@ static void app_stop(struct app *app)
 {
 	serve_stop(&app->serve, DRAIN_MS);
 	guard_free(app->guard);
+	past_free(app->context.past);
 	profiles_free(app->profiles);
 	recording_free(app->recording);
 	sched_free(app->sched);

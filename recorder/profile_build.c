@@ -147,12 +147,13 @@ struct profile *profile_build(const struct profile_build *build)
 	struct profile_symbols *symbols =
 		profile_symbols_new(profile, build->cache, g_hash_table_size(by_id) > 1);
 
-	/* Its cost is to be seen. */
-	if (kind != &profile_kind_cpu)
+	if (!kind->shows_own)
 		profile_symbols_hide_own(symbols);
 	profile_set_time(profile, build->time_ns, build->duration_ns);
 	if (kind->default_type)
 		profile_set_default_type(profile, kind->default_type);
+	if (build->comment)
+		profile_add_comment(profile, build->comment);
 	if (main_process)
 		profile_symbols_add_process(symbols, main_process);
 	for (guint i = 0; i < build->processes->len; i++) {

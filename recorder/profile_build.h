@@ -16,6 +16,7 @@ struct profile_build {
 	struct profile_rows *sizes; /* labels `bytes` given before; changed; NULL: none are kept */
 	int64_t time_ns, duration_ns; /* wall clock; 0: no window */
 	uint64_t period;
+	const char *comment; /* for people; NULL: none */
 };
 
 /* The process that stands for the program: the oldest that lives, else the oldest. NULL: none. */

@@ -132,5 +132,6 @@ const struct profile_kind profile_kind_cpu = {
 	.types = { { "samples", "count" }, { "cpu", "nanoseconds" } },
 	.n_types = 2,
 	.period_type = { "cpu", "nanoseconds" },
+	.shows_own = true,
 	.collect = cpu_collect,
 };

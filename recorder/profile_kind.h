@@ -19,6 +19,7 @@ struct profile_kind {
 	struct profile_value_type period_type;
 	const char *default_type; /* NULL: the last one */
 	bool has_delta;		  /* ?seconds= may be asked of it */
+	bool shows_own;		  /* the tracer's own code too: its cost is to be seen */
 	bool is_threads;	  /* threads are asked where they are before it is collected */
 
 	/* Adds what the processes have now. `wanted` is the number of that question; 0 nobody was asked. */

@@ -152,7 +152,7 @@ static GByteArray *bytes_of(GString *text)
 	return g_byte_array_new_take((guint8 *)g_string_free(text, FALSE), n);
 }
 
-static GByteArray *write_text(struct profiles *profiles, struct profile_build *build)
+GByteArray *profiles_write_text(struct profiles *profiles, const struct profile_build *build)
 {
 	const struct profile_kind *kind = build->kind;
 	GString *out = g_string_new(NULL);
@@ -215,7 +215,7 @@ int profiles_take(struct profiles *profiles, const char *name, const struct prof
 	if (query->debug > 0) {
 		if (build.kind->scale_text)
 			build.kind->scale_text(rows, build.period);
-		*bytes_out = write_text(profiles, &build);
+		*bytes_out = profiles_write_text(profiles, &build);
 	} else {
 		if (build.kind->scale)
 			build.kind->scale(rows);

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "proto/control.h"
+#include "recorder/past_window.h"
 
 struct profiles;
 struct symbol_cache;
@@ -89,6 +90,22 @@ int profiles_cpu_end(struct profiles *profiles, const struct profiles_query *que
  * its beginning, and its children are.
  */
 int profiles_cpu_begin_program(struct profiles *profiles, pid_t pid, unsigned hz, char **why_out);
+
+/* A CPU profile of the past. */
+struct profiles_past {
+	unsigned hz; /* of the samples that are always taken; not 0 */
+	/* asked_ns: how far back; end_ns: when the program ended, 0: now. begin_ns and end_ns tell what is covered. */
+	struct past_window window;
+	uint64_t n_samples, n_missing; /* in it; of that time, but written over, at least */
+	char *note;		       /* what is missing besides, to g_free(); NULL: nothing */
+};
+
+/*
+ * The CPU profile of what is past. Results as profiles_take(); PROFILES_E_REFUSED when there are no samples and a process
+ * says why. query->debug: text.
+ */
+int profiles_cpu_past(struct profiles *profiles, const struct profiles_query *query,
+	struct profiles_past *past, GByteArray **bytes_out, char **why_out);
 
 /* What the last CPU profile lacks, one sentence, to g_free(); NULL: nothing. */
 char *profiles_cpu_note(struct profiles *profiles);

@@ -72,6 +72,16 @@ static uint32_t refusal_of(const struct profile_process *process)
 	return refusal;
 }
 
+const char *profiles_cpu_refusal(const struct profile_process *process)
+{
+	uint32_t refusal = blackbox_cpu_refusal(process->blackbox);
+
+	/* Of the dead, only what they said themselves. */
+	if (process->is_alive)
+		refusal = refusal_of(process);
+	return refusal == FR_CPU_OK ? NULL : refusal_words(refusal);
+}
+
 /* How many living processes take samples. *who_out: one that does not, or NULL. */
 static unsigned count_sampled(const GPtrArray *processes, const struct profile_process **who_out)
 {

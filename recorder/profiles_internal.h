@@ -56,6 +56,12 @@ uint64_t profiles_period(const struct profiles *profiles, const struct profile_k
 /* Builds and packs. */
 GByteArray *profiles_pack(struct profiles *profiles, const struct profile_build *build);
 
+/* Builds and writes as text. */
+GByteArray *profiles_write_text(struct profiles *profiles, const struct profile_build *build);
+
+/* Why the process takes no CPU samples by signal, as the end of a sentence ("it …"); NULL: it does. Static. */
+const char *profiles_cpu_refusal(const struct profile_process *process);
+
 /* Wall clock, ns since 1970. */
 int64_t profiles_now_real(void);
 

@@ -2,13 +2,13 @@
 /* Named profiles, what happens to them in a while, and the CPU profile: Go's rules, in the order Go checks them. */
 #include "recorder/route_pprof.h"
 
-#include <errno.h>
 #include <glib.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "recorder/pprof_query.h"
 #include "recorder/procfs.h"
 #include "recorder/reply.h"
+#include "recorder/route_past.h"
 
 #define OCTETS "application/octet-stream"
 #define SECOND_NS UINT64_C(1000000000)
@@ -25,22 +25,6 @@ void route_pprof_redirect(struct http_request *request, void *user)
 	http_reply(request, 301, NULL, "", 0);
 }
 
-/* Go's ParseInt of base 10: a sign, digits, nothing else. False: no such number, or too large. */
-static bool parse_integer(const char *text, int64_t *value_out)
-{
-	const char *digits = text ? text + (*text == '-' || *text == '+') : "";
-	int64_t value;
-
-	if (!*digits || digits[strspn(digits, "0123456789")])
-		return false;
-	errno = 0;
-	value = strtoll(text, NULL, 10);
-	if (errno)
-		return false;
-	*value_out = value;
-	return true;
-}
-
 bool route_pprof_pid(struct http_request *request, struct routes_context *context, pid_t *pid_out)
 {
 	const char *text = http_request_query(request, "pid");
@@ -50,7 +34,7 @@ bool route_pprof_pid(struct http_request *request, struct routes_context *contex
 	*pid_out = 0;
 	if (!text || !*text)
 		return true;
-	if (!parse_integer(text, &value) || value <= 0 || value > G_MAXINT32) {
+	if (!pprof_integer_parse(text, &value) || value <= 0 || value > G_MAXINT32) {
 		shown = g_strndup(text, 32);
 		sentence = g_strdup_printf(
 			"invalid value for \"pid\" - \"%s\" is no process number", shown);
@@ -66,8 +50,7 @@ bool route_pprof_pid(struct http_request *request, struct routes_context *contex
 	return true;
 }
 
-/* Nothing is recorded of a program that cannot be traced, unless it starts others that can: says why. */
-static bool is_untraced(struct http_request *request, struct routes_context *context)
+bool route_pprof_is_untraced(struct http_request *request, struct routes_context *context)
 {
 	const char *why = recording_untraced(context->recording);
 	g_autofree char *sentence = NULL;
@@ -149,7 +132,7 @@ static void reply_delta(struct http_request *request, struct routes_context *con
 	GByteArray *bytes = NULL;
 	int rc;
 
-	if (!parse_integer(seconds_text, &seconds) || seconds <= 0) {
+	if (!pprof_integer_parse(seconds_text, &seconds) || seconds <= 0) {
 		reply_pprof_error(
 			request, 400, "invalid value for \"seconds\" - must be a positive integer");
 		return;
@@ -162,11 +145,12 @@ static void reply_delta(struct http_request *request, struct routes_context *con
 	seconds = MIN(seconds, (int64_t)(UINT64_MAX / SECOND_NS / 4));
 	if (route_is_too_long(request, context->options, (uint64_t)seconds * SECOND_NS))
 		return;
-	if (parse_integer(http_request_query(request, "debug"), &debug) && debug != 0) {
+	if (pprof_integer_parse(http_request_query(request, "debug"), &debug) && debug != 0) {
 		reply_pprof_error(request, 400, "seconds and debug params are incompatible");
 		return;
 	}
-	if (!route_pprof_pid(request, context, &query.pid) || is_untraced(request, context))
+	if (!route_pprof_pid(request, context, &query.pid) ||
+		route_pprof_is_untraced(request, context))
 		return;
 	rc = profiles_delta_begin(context->profiles, name, &query, &delta, &why);
 	if (rc) {
@@ -198,6 +182,8 @@ static void reply_named(
 	int64_t debug = 0;
 	int rc;
 
+	if (route_past(request, context, name))
+		return;
 	if (!profiles_is_known(context->profiles, name, &has_delta)) {
 		reply_pprof_error(request, 404, "Unknown profile");
 		return;
@@ -207,9 +193,10 @@ static void reply_named(
 		return;
 	}
 	/* gc=1: there is nothing to collect. */
-	if (!route_pprof_pid(request, context, &query.pid) || is_untraced(request, context))
+	if (!route_pprof_pid(request, context, &query.pid) ||
+		route_pprof_is_untraced(request, context))
 		return;
-	if (parse_integer(http_request_query(request, "debug"), &debug))
+	if (pprof_integer_parse(http_request_query(request, "debug"), &debug))
 		query.debug = (int)CLAMP(debug, 0, 2);
 	rc = profiles_take(context->profiles, name, &query, &bytes, &why);
 	if (rc) {
@@ -265,14 +252,21 @@ void route_pprof_profile(struct http_request *request, void *user)
 	struct profiles_query query = { 0 };
 	g_autofree char *why = NULL, *note = NULL;
 	int64_t seconds = 0;
+	uint64_t past_ns = 0;
 	GByteArray *bytes = NULL;
 	int rc;
 
-	if (!parse_integer(http_request_query(request, "seconds"), &seconds) || seconds <= 0)
+	if (pprof_seconds_parse(http_request_query(request, "seconds"), &past_ns) ==
+		PPROF_SECONDS_PAST) {
+		route_past_cpu(request, context, past_ns);
+		return;
+	}
+	if (!pprof_integer_parse(http_request_query(request, "seconds"), &seconds) || seconds <= 0)
 		seconds = CPU_SECONDS;
 	seconds = MIN(seconds, (int64_t)(UINT64_MAX / SECOND_NS / 4));
 	if (route_is_too_long(request, context->options, (uint64_t)seconds * SECOND_NS) ||
-		!route_pprof_pid(request, context, &query.pid) || is_untraced(request, context))
+		!route_pprof_pid(request, context, &query.pid) ||
+		route_pprof_is_untraced(request, context))
 		return;
 	rc = cpu_begin(context, &why);
 	if (rc) {

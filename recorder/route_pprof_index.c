@@ -3,6 +3,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "recorder/route_past.h"
 #include "recorder/route_pprof.h"
 
 /* What is served besides the named profiles. */
@@ -39,6 +40,14 @@ static GArray *all_entries(struct profiles *profiles, pid_t pid)
 		entry.name = g_strdup(others[i].name);
 		g_array_append_val(entries, entry);
 	}
+	for (const struct past_kind *kind = past_kinds; kind->name; kind++) {
+		struct profiles_entry entry = { g_strdup(kind->name), kind->about, 0 };
+
+		if (kind->about && !profiles_is_known(profiles, kind->name, NULL))
+			g_array_append_val(entries, entry);
+		else
+			g_free(entry.name);
+	}
 	g_array_sort(entries, compare_entries);
 	return entries;
 }
@@ -61,7 +70,10 @@ void route_pprof_index(struct http_request *request, struct routes_context *cont
 		":root{color-scheme:light dark}\n"
 		"</style>\n</head>\n<body>\n/debug/pprof/\n<br>\n"
 		"<p>Set debug=1 as a query parameter to export in legacy text format, and "
-		"seconds=N for what happens in the next N seconds.</p>\n<br>\n"
+		"seconds=N for what happens in the next N seconds. With seconds=-N, allocs, block, "
+		"mutex, profile and those derived from the flight recorder are of the last N "
+		"seconds, already past; without it, the latter are of all that it "
+		"holds.</p>\n<br>\n"
 		"Types of profiles available:\n"
 		"<table>\n<thead><td>Count</td><td>Profile</td></thead>\n");
 	for (guint i = 0; i < entries->len; i++) {

@@ -125,10 +125,10 @@ static uint64_t read_seconds(struct http_request *request)
 					 : 1;
 }
 
-/* Sees the recording through, or ends it when the client is gone. True when there is a file to send. */
-static bool follow(struct routes_context *context, struct http_request *request, uint64_t id,
-	struct recording_info *info)
+bool route_follow_recording(
+	struct http_request *request, struct routes_context *context, struct recording_info *info)
 {
+	uint64_t id = info->id;
 	bool is_gone = false;
 
 	while (recording_wait(context->recording, id, POLL_MS, info) == RECORDING_E_TIMEOUT) {
@@ -168,7 +168,7 @@ void route_pprof_trace(struct http_request *request, void *user)
 		reply_pprof_error(request, reply_status_of(rc), sentence);
 		return;
 	}
-	if (!follow(context, request, info.id, &info)) {
+	if (!route_follow_recording(request, context, &info)) {
 		reply_pprof_error(request, 500, "The client went away");
 		return;
 	}

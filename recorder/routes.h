@@ -8,6 +8,7 @@
 #include "common/http.h"
 #include "proto/control.h"
 #include "recorder/options.h"
+#include "recorder/past.h"
 #include "recorder/profiles.h"
 #include "recorder/recording.h"
 #include "recorder/route_control.h"
@@ -16,7 +17,8 @@
 struct routes_context {
 	const struct options *options;
 	struct recording *recording;
-	struct profiles *profiles;  /* NULL: nothing is traced */
+	struct profiles *profiles; /* NULL: nothing is traced */
+	struct past *past;
 	struct sched *sched;	    /* NULL: nothing is traced */
 	struct fr_control *control; /* the page that the programs map; NULL: nothing is traced */
 	const char *url;	    /* of the server; NULL: only the program itself can ask */
@@ -24,7 +26,8 @@ struct routes_context {
 	const char *command;	    /* of the program, as a shell would read it */
 	const char *note;	    /* sentence about restrictions; NULL none */
 	int64_t start_real_ns;
-	_Atomic pid_t pid; /* of the program; 0: not started yet */
+	_Atomic pid_t pid;	 /* of the program; 0: not started yet */
+	_Atomic uint64_t end_ns; /* CLOCK_MONOTONIC, when the program ended; 0: it has not */
 	struct route_control_state in_use;
 };
 
@@ -36,6 +39,13 @@ void routes_fill(struct http_server_options *options_out, struct routes_context 
  * words.
  */
 bool route_is_too_long(struct http_request *request, const struct options *options, uint64_t ns);
+
+/*
+ * Sees a recording that is on through, or ends it when the client is gone. True when there is a file to send. `info` holds
+ * its id, and takes its results.
+ */
+bool route_follow_recording(
+	struct http_request *request, struct routes_context *context, struct recording_info *info);
 
 /* Threads of the program, the tracer's own left out; 0: it is gone. */
 unsigned route_count_threads(const struct routes_context *context);
