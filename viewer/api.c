@@ -182,7 +182,7 @@ static json_t *states_of(void)
 	for (int i = 0; i < LANE_N_STATES; i++) {
 		const char *name = i < FR_STATE_N	      ? event_state_name((uint32_t)i)
 				   : i == LANE_STATE_RUNNABLE ? "runnable"
-				   : i == LANE_STATE_UNKNOWN  ? "running or runnable"
+				   : i == LANE_STATE_BLOCKED  ? "blocked"
 				   : i == LANE_STATE_GAP      ? "running"
 							      : "";
 

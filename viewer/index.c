@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Events come when they end, so something nested arrives before what it is nested in. A lane wants its rows in order
- * and disjoint: each thread's last intervals are therefore held back, and one that turns out to lie around them is
- * cut into the pieces between.
- */
 #include "viewer/index.h"
 
 #include <errno.h>
 
 #include "proto/schema.h"
-
-/* Intervals of a thread held back: as deep as calls nest inside each other. */
-#define N_HELD 16
-
-/* A thread while its events pass. */
-struct track {
-	struct series *lane; /* NULL: not yet */
-	struct lane_row held[N_HELD];
-	uint32_t n_held;
-	GArray *regions;	 /* owned, struct open_region; NULL none */
-	GPtrArray *region_lanes; /* borrowed series, by depth; NULL none */
-};
+#include "viewer/index_track.h"
 
 struct open_region {
 	uint64_t begin_ns, task;
@@ -34,21 +18,15 @@ struct open_task {
 
 struct index_builder {
 	struct index *index;
-	GPtrArray *tracks; /* owned struct track *, by thread */
-	GHashTable *tasks; /* owned struct open_task, by (process, id) */
+	struct tracks *tracks;
+	GPtrArray *regions; /* owned GArray of struct open_region, by thread; NULL none */
+	GHashTable *tasks;  /* owned struct open_task, by (process, id) */
 };
 
-static void track_free(void *data)
+static void regions_free(void *data)
 {
-	struct track *track = data;
-
-	if (!track)
-		return;
-	if (track->regions)
-		g_array_unref(track->regions);
-	if (track->region_lanes)
-		g_ptr_array_unref(track->region_lanes);
-	g_free(track);
+	if (data)
+		g_array_unref(data);
 }
 
 static guint task_hash(gconstpointer data)
@@ -77,7 +55,8 @@ struct index_builder *index_builder_new(struct trace *trace, int fd)
 		index->tables[i] = pool_add(index->pool, index_table_key((enum index_table_id)i),
 			index_table_schema((enum index_table_id)i));
 	builder->index = index;
-	builder->tracks = g_ptr_array_new_with_free_func(track_free);
+	builder->tracks = tracks_new(index);
+	builder->regions = g_ptr_array_new_with_free_func(regions_free);
 	builder->tasks = g_hash_table_new_full(task_hash, task_equal, g_free, NULL);
 	return builder;
 }
@@ -95,80 +74,25 @@ void index_builder_free(struct index_builder *builder)
 	if (!builder)
 		return;
 	index_free(builder->index);
-	g_ptr_array_unref(builder->tracks);
+	tracks_free(builder->tracks);
+	g_ptr_array_unref(builder->regions);
 	g_hash_table_unref(builder->tasks);
 	g_free(builder);
 }
 
-static struct track *track_of(struct index_builder *builder, uint32_t thread)
+static GArray *regions_of(struct index_builder *builder, uint32_t thread)
 {
-	if (thread >= builder->tracks->len)
-		g_ptr_array_set_size(builder->tracks, (gint)thread + 1);
-	if (!builder->tracks->pdata[thread])
-		builder->tracks->pdata[thread] = g_new0(struct track, 1);
-	return builder->tracks->pdata[thread];
+	if (thread >= builder->regions->len)
+		g_ptr_array_set_size(builder->regions, (gint)thread + 1);
+	if (!builder->regions->pdata[thread])
+		builder->regions->pdata[thread] =
+			g_array_new(FALSE, FALSE, sizeof(struct open_region));
+	return builder->regions->pdata[thread];
 }
 
 static uint64_t relative(const struct index *index, uint64_t time_ns)
 {
 	return time_ns > index->origin_ns ? time_ns - index->origin_ns : 0;
-}
-
-static void emit(struct index *index, struct track *track, struct lane_row row)
-{
-	if (row.dur_ns)
-		index->n_cut += (uint64_t)lane_append(track->lane, row);
-}
-
-/* The oldest interval goes to the lane. */
-static void release_oldest(struct index *index, struct track *track)
-{
-	emit(index, track, track->held[0]);
-	track->n_held--;
-	memmove(track->held, track->held + 1, track->n_held * sizeof(track->held[0]));
-}
-
-static void hold(struct index *index, struct track *track, struct lane_row row)
-{
-	if (track->n_held == N_HELD)
-		release_oldest(index, track);
-	track->held[track->n_held++] = row;
-}
-
-static void track_add(struct index_builder *builder, uint32_t thread, struct lane_row row)
-{
-	struct index *index = builder->index;
-	struct track *track = track_of(builder, thread);
-	struct lane_row inner[N_HELD], piece = row;
-	uint64_t end = row.start_ns + row.dur_ns;
-	uint32_t first = track->n_held, n;
-
-	if (!track->lane)
-		track->lane = pool_add(
-			index->pool, (struct pool_key){ LANE_THREAD, thread, 0 }, lane_schema);
-	while (first > 0 && track->held[first - 1].start_ns >= row.start_ns)
-		first--;
-	n = track->n_held - first;
-	memcpy(inner, &track->held[first], n * sizeof(inner[0]));
-	track->n_held = first;
-	/* One that began before and ends inside: never seen, but lanes are disjoint. */
-	if (first > 0) {
-		const struct lane_row *before = &track->held[first - 1];
-
-		piece.start_ns = MAX(piece.start_ns, before->start_ns + before->dur_ns);
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (inner[i].start_ns > piece.start_ns) {
-			piece.dur_ns = inner[i].start_ns - piece.start_ns;
-			hold(index, track, piece);
-		}
-		hold(index, track, inner[i]);
-		piece.start_ns = MAX(piece.start_ns, inner[i].start_ns + inner[i].dur_ns);
-	}
-	if (end > piece.start_ns) {
-		piece.dur_ns = end - piece.start_ns;
-		hold(index, track, piece);
-	}
 }
 
 static uint64_t append_row(struct index *index, enum index_table_id id, const uint64_t *values)
@@ -201,10 +125,11 @@ static void on_wait(
 		[WAIT_HOLDER] = other_thread(trace, at, event->wait.holder),
 		[WAIT_HOLDER_STACK] = trace_stack(trace, at->process, event->wait.holder_stack),
 		[WAIT_RET] = (uint32_t)event->wait.ret,
+		[WAIT_WAKE] = event->wait.wake,
 	};
 
 	row = append_row(index, INDEX_WAIT, values);
-	track_add(builder, at->thread,
+	tracks_add(builder->tracks, at->thread,
 		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
 			(uint8_t)event_lock_state(event->wait.kind) });
 }
@@ -230,9 +155,39 @@ static void on_call(
 	};
 
 	row = append_row(index, INDEX_SYSCALL, values);
-	track_add(builder, at->thread,
+	tracks_add(builder->tracks, at->thread,
 		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
 			(uint8_t)event_call_state(event->call.call) });
+}
+
+static void on_woken(
+	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	uint64_t values[WOKEN_N] = {
+		[INDEX_END] = relative(builder->index, at->begin_ns) + at->dur_ns,
+		[INDEX_DUR] = at->dur_ns,
+		[WOKEN_THREAD] = at->thread,
+		[WOKEN_CALL] = event->woken.call,
+		[WOKEN_FD] = (uint32_t)event->woken.fd,
+		[WOKEN_OBJ] = event->woken.obj,
+		[WOKEN_STACK] = trace_stack(trace, at->process, event->stack),
+		[WOKEN_WAKER] = other_thread(trace, at, event->woken.waker),
+		[WOKEN_WAKER_STACK] = trace_stack(trace, at->process, event->woken.waker_stack),
+		[WOKEN_WAKE] = event->woken.wake,
+	};
+
+	append_row(builder->index, INDEX_WOKEN, values);
+}
+
+static void on_cpu(struct index_builder *builder, struct trace *trace, const struct trace_event *at)
+{
+	const struct event *event = at->event;
+	uint64_t values[SAMPLE_N] = { relative(builder->index, event->time_ns), 0, at->thread,
+		event->cpu.weight, trace_stack(trace, at->process, event->stack),
+		strings_add(trace->strings, event->cpu.labels) };
+
+	append_row(builder->index, INDEX_SAMPLE, values);
 }
 
 static void on_alloc(
@@ -258,31 +213,20 @@ static void on_alloc(
 static void region_row(struct index_builder *builder, uint32_t thread, uint64_t begin, uint64_t end,
 	struct open_region region, uint32_t depth, int is_open)
 {
-	struct index *index = builder->index;
-	struct track *track = track_of(builder, thread);
 	uint64_t values[REGION_N] = { end, end - begin, thread, region.type, region.task, depth,
 		region.stack, (uint64_t)is_open };
-	uint64_t row = append_row(index, INDEX_REGION, values);
-	struct series *lane;
+	uint64_t row = append_row(builder->index, INDEX_REGION, values);
 
-	if (!track->region_lanes)
-		track->region_lanes = g_ptr_array_new();
-	if (depth >= track->region_lanes->len)
-		g_ptr_array_set_size(track->region_lanes, (gint)depth + 1);
-	lane = track->region_lanes->pdata[depth];
-	if (!lane)
-		lane = track->region_lanes->pdata[depth] = pool_add(
-			index->pool, (struct pool_key){ LANE_REGION, thread, depth }, lane_schema);
-	index->n_cut +=
-		(uint64_t)lane_append(lane, (struct lane_row){ begin, end - begin, region.stack,
-						    (uint32_t)row, (uint8_t)(region.type % 32) });
+	tracks_add_region(builder->tracks, thread, depth,
+		(struct lane_row){ begin, end - begin, region.stack, (uint32_t)row,
+			(uint8_t)(region.type % 32) });
 }
 
 static void on_region(
 	struct index_builder *builder, struct trace *trace, const struct trace_event *at)
 {
 	const struct event *event = at->event;
-	struct track *track = track_of(builder, at->thread);
+	GArray *regions = regions_of(builder, at->thread);
 	struct open_region region = {
 		.begin_ns = relative(builder->index, event->time_ns),
 		.task = event->region.task,
@@ -292,21 +236,19 @@ static void on_region(
 	uint64_t begin = relative(builder->index, at->begin_ns);
 	uint32_t depth;
 
-	if (!track->regions)
-		track->regions = g_array_new(FALSE, FALSE, sizeof(struct open_region));
 	if (event->kind == EVENT_REGION_BEGIN) {
-		g_array_append_val(track->regions, region);
+		g_array_append_val(regions, region);
 		return;
 	}
 	/* One that began before the window was never put there. */
-	depth = track->regions->len;
+	depth = regions->len;
 	if (depth) {
 		const struct open_region *last =
-			&g_array_index(track->regions, struct open_region, depth - 1);
+			&g_array_index(regions, struct open_region, depth - 1);
 
 		if (last->type == region.type)
 			region.stack = last->stack;
-		g_array_set_size(track->regions, --depth);
+		g_array_set_size(regions, --depth);
 	}
 	region_row(builder, at->thread, begin, begin + at->dur_ns, region, depth, 0);
 }
@@ -404,6 +346,9 @@ static int on_event(void *self, struct trace *trace, const struct trace_event *a
 {
 	struct index_builder *builder = self;
 
+	tracks_event(builder->tracks, trace, at);
+	if (at->is_outside)
+		return 0;
 	switch (at->event->kind) {
 	case EVENT_WAIT:
 		on_wait(builder, trace, at);
@@ -411,6 +356,12 @@ static int on_event(void *self, struct trace *trace, const struct trace_event *a
 	case EVENT_CALL:
 	case EVENT_PATH:
 		on_call(builder, trace, at);
+		break;
+	case EVENT_WOKEN:
+		on_woken(builder, trace, at);
+		break;
+	case EVENT_CPU:
+		on_cpu(builder, trace, at);
 		break;
 	case EVENT_SAMPLE:
 	case EVENT_FREE:
@@ -442,7 +393,7 @@ static int on_event(void *self, struct trace *trace, const struct trace_event *a
 
 struct trace_pass index_builder_pass(struct index_builder *builder)
 {
-	return (struct trace_pass){ .event = on_event, .self = builder };
+	return (struct trace_pass){ .event = on_event, .self = builder, .is_unclipped = 1 };
 }
 
 /* What a thread waits for at the end of the window has no event: its state trace tells. */
@@ -455,19 +406,13 @@ static void finish_thread(struct index_builder *builder, uint32_t i, uint64_t en
 	uint64_t begin = relative(index, thread->since_ns);
 	int is_open = thread->since_ns && !thread->end_ns && !process->end_ns &&
 		      thread->state != FR_STATE_RUNNING && thread->state < FR_STATE_EXITED;
-	struct track *track;
+	struct lane_row open = { begin, end > begin ? end - begin : 0, thread->stack, INDEX_NONE,
+		(uint8_t)thread->state };
+	GArray *regions = i < builder->regions->len ? builder->regions->pdata[i] : NULL;
 
-	if (is_open && begin < end)
-		track_add(builder, i,
-			(struct lane_row){ begin, end - begin, thread->stack, INDEX_NONE,
-				(uint8_t)thread->state });
-	if (i >= builder->tracks->len || !(track = builder->tracks->pdata[i]))
-		return;
-	while (track->n_held)
-		release_oldest(index, track);
-	for (uint32_t depth = track->regions ? track->regions->len : 0; depth > 0; depth--) {
-		struct open_region region =
-			g_array_index(track->regions, struct open_region, depth - 1);
+	tracks_finish_thread(builder->tracks, trace, i, is_open && open.dur_ns ? &open : NULL);
+	for (uint32_t depth = regions ? regions->len : 0; depth > 0; depth--) {
+		struct open_region region = g_array_index(regions, struct open_region, depth - 1);
 
 		region_row(builder, i, region.begin_ns, MAX(end, region.begin_ns), region,
 			depth - 1, 1);
@@ -507,6 +452,7 @@ struct index *index_builder_finish(struct index_builder *builder, GError **error
 
 	for (guint i = 0; i < index->trace->threads->len; i++)
 		finish_thread(builder, i, end);
+	tracks_finish(builder->tracks, end);
 	finish_tasks(builder, end);
 	builder->index = NULL;
 	index_builder_free(builder);

@@ -369,7 +369,7 @@ struct progress {
 static int on_event(void *self, struct trace *trace, const struct trace_event *at)
 {
 	struct progress *progress = self;
-	uint64_t span = trace->end_ns - trace->begin_ns;
+	uint64_t span = trace->end_ns > trace->begin_ns ? trace->end_ns - trace->begin_ns : 0;
 
 	if (++progress->n % 65536 == 0 && span)
 		progress->options->on_progress(progress->options->user,

@@ -28,8 +28,8 @@ struct lane_row {
 };
 
 /* States of LANE_THREAD beside enum fr_state (proto/schema.h). */
+#define LANE_STATE_BLOCKED 59  /* off the CPU, in no call that was recorded */
 #define LANE_STATE_RUNNABLE 60 /* ready, not running */
-#define LANE_STATE_UNKNOWN 61  /* running or runnable: no records of the kernel */
 #define LANE_STATE_GAP 62      /* in cells only (tile.h) */
 #define LANE_N_STATES 64
 

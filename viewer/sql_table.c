@@ -341,7 +341,7 @@ static const char *state_name(unsigned state)
 {
 	if (state == LANE_STATE_RUNNABLE)
 		return "runnable";
-	return state == LANE_STATE_UNKNOWN ? "running or runnable" : event_state_name(state);
+	return state == LANE_STATE_BLOCKED ? "blocked" : event_state_name(state);
 }
 
 static void slice_column(sqlite3_context *context, const struct cursor *cursor, int column)
