@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "recorder/death.h"
+#include "recorder/ring_keep.h"
 #include "recorder/runtime_left.h"
 #include "recorder/snapshots.h"
 #include "recorder/trigger.h"
@@ -45,6 +46,7 @@ static void on_second(void *user, const GArray *processes)
 
 	if (guard->n_seconds++ % TOUCH_SECONDS == 0)
 		runtime_left_touch(guard->rundir);
+	ring_keep_update(guard->rundir);
 	if (!atomic_load(&guard->is_over))
 		triggers_second(guard->triggers, processes);
 }

@@ -176,7 +176,7 @@ static void tell(const struct recover *recover, const struct runtime_left *left,
 
 	units_duration_format(
 		(int64_t)(recovered->covered_ns / unit * unit), window, sizeof(window));
-	log_say("%s: the last %s that a recorder held which was killed at about %s are in %s; %s",
+	log_say("%.80s: the last %s that a recorder held which was killed at about %s are in %s; %s",
 		*left->command ? left->command : "a program", window, when, recovered->file,
 		left->is_alive ? "the program still runs, unrecorded"
 			       : "the program has ended, too");

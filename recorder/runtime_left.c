@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorder/runtime_left.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "recorder/blackbox_read.h"
-#include "recorder/ring_read.h"
+#include "recorder/ring_keep.h"
 
 #define COMMAND_NAME "command"
 #define MAX_COMMAND 4096
@@ -56,35 +55,6 @@ static char *read_command(const char *rundir)
 	return text;
 }
 
-/* The ring with the highest number that any program has written to: an older one was replaced by it. */
-static char *find_ring(const char *rundir)
-{
-	g_autofree char *parent = g_strdup_printf("%s/lttng/shm", rundir);
-	DIR *dir = opendir(parent);
-	struct dirent *entry;
-	unsigned highest = 0;
-	char *found = NULL;
-
-	while (dir && (entry = readdir(dir))) {
-		g_autofree char *path = NULL;
-		struct ring_look look = { 0 };
-		unsigned number;
-
-		if (sscanf(entry->d_name, "ring-%u", &number) != 1 || (found && number < highest))
-			continue;
-		path = g_strdup_printf("%s/%s", parent, entry->d_name);
-		ring_look(path, &look);
-		if (look.n_streams == 0)
-			continue;
-		g_free(found);
-		found = g_steal_pointer(&path);
-		highest = number;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
 /* Fills all but `dir`. False: it holds nothing to write. */
 static bool look(struct runtime_left *left)
 {
@@ -96,7 +66,7 @@ static bool look(struct runtime_left *left)
 	if (stat(path, &st) < 0)
 		return false;
 	left->last = st.st_mtime;
-	left->ring = find_ring(path);
+	left->ring = ring_keep_find(path);
 	left->command = read_command(path);
 	for (guint i = 0; i < procs->len; i++) {
 		struct blackbox *blackbox;
@@ -215,10 +185,10 @@ char *runtime_left_tidy(uint64_t want_bytes)
 		return NULL;
 	if (n_left == 1)
 		return g_strdup_printf(
-			"A recorder that was killed has left its recording of %s (%s ago); "
+			"A recorder that was killed has left its recording of %.80s (%s ago); "
 			"trace-record --recover writes it",
 			newest, age);
 	return g_strdup_printf("%u recorders that were killed have left their recordings, the last "
-			       "of %s (%s ago); trace-record --recover writes them",
+			       "of %.80s (%s ago); trace-record --recover writes them",
 		n_left, newest, age);
 }

@@ -128,7 +128,9 @@ static int map_control(char *why_out, size_t why_size)
 	snprintf(path, sizeof(path), "%s/control", rundir);
 	fd = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
-		snprintf(why_out, why_size, "cannot open %s: error %ld", path, -fd);
+		/* The recorder was killed and what it left is tidied up: nobody wants to read of that. */
+		if (fd != -ENOENT)
+			snprintf(why_out, why_size, "cannot open %s: error %ld", path, -fd);
 		return (int)fd;
 	}
 	ret = fstat((int)fd, &st) < 0 || st.st_size < (off_t)sizeof(*fr_control)
@@ -193,8 +195,8 @@ static void complain(const char *why)
 	char text[400];
 	int n;
 
-	if (fr_control && fr_control->recorder_pid != (uint32_t)getppid() &&
-		!getenv("FLIGHTREC_DEBUG"))
+	if (!*why || (fr_control && fr_control->recorder_pid != (uint32_t)getppid() &&
+			     !getenv("FLIGHTREC_DEBUG")))
 		return;
 	n = snprintf(text, sizeof(text), "flightrec: this program runs untraced: %s\n", why);
 	if (n > 0)
