@@ -72,7 +72,7 @@ void sched_packer_begin(struct sched_packer *packer, uint32_t cpu)
 	packer->chunk->cpu = cpu;
 	packer->chunk->data = g_malloc(SCHED_CHUNK_BYTES);
 	packer->n_threads = 0;
-	memset(packer->recent, 0, sizeof(packer->recent));
+	memset(packer->recent, 0xff, sizeof(packer->recent)); /* numbers that no thread has */
 }
 
 struct sched_chunk *sched_packer_take(struct sched_packer *packer)
