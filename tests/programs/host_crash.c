@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "cases.h"
 
@@ -679,18 +680,10 @@ static int die(const char *how)
 		{ "trap", crash_trap },
 		{ "sys", crash_sys },
 	};
-	pthread_t thread;
+	struct timespec used = { 0, 0 };
+	pthread_t thread, worker;
+	clockid_t clock;
 
-	MUST(pthread_create(&thread, NULL, work, NULL) == 0);
-	MUST(pthread_create(&thread, NULL, await, NULL) == 0);
-	usleep(100000);
-	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
-		if (strcmp(how, acts[i].name) == 0)
-			acts[i].act();
-	if (strcmp(how, "kill") == 0)
-		kill(getpid(), SIGSEGV);
-	if (strcmp(how, "segv") == 0)
-		crash_segv();
 	for (end_how = 0; end_how < 7; end_how++) {
 		static const char *const ends[] = { "exit", "_exit", "_Exit", "quick_exit",
 			"exit_group", "exit_more", "last_thread" };
@@ -700,6 +693,21 @@ static int die(const char *how)
 	}
 	if (strcmp(how, "return") == 0)
 		return 9;
+	MUST(pthread_create(&worker, NULL, work, NULL) == 0);
+	MUST(pthread_create(&thread, NULL, await, NULL) == 0);
+	/* Some samples of the CPU long, at any rate from 10 on. */
+	MUST(pthread_getcpuclockid(worker, &clock) == 0);
+	while (used.tv_sec == 0 && used.tv_nsec < 200000000) {
+		usleep(10000);
+		clock_gettime(clock, &used);
+	}
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+		if (strcmp(how, acts[i].name) == 0)
+			acts[i].act();
+	if (strcmp(how, "kill") == 0)
+		kill(getpid(), SIGSEGV);
+	if (strcmp(how, "segv") == 0)
+		crash_segv();
 	fprintf(stderr, "no such end: %s\n", how);
 	return 2;
 }
