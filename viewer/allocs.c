@@ -79,7 +79,11 @@ static int allocs_event(void *self, struct trace *trace, const struct trace_even
 
 struct trace_pass allocs_pass(struct allocs *allocs)
 {
-	return (struct trace_pass){ .event = allocs_event, .self = allocs };
+	return (struct trace_pass){
+		.event = allocs_event,
+		.self = allocs,
+		.kinds = TRACE_KIND(EVENT_SAMPLE) | TRACE_KIND(EVENT_FREE),
+	};
 }
 
 /* Rate of objects sampled before the window: what the window shows, else the setting, else the default. */

@@ -81,7 +81,11 @@ static int calls_event(void *self, struct trace *trace, const struct trace_event
 
 struct trace_pass calls_pass(struct calls *calls)
 {
-	return (struct trace_pass){ .event = calls_event, .self = calls };
+	return (struct trace_pass){
+		.event = calls_event,
+		.self = calls,
+		.kinds = TRACE_KIND(EVENT_CALL) | TRACE_KIND(EVENT_PATH),
+	};
 }
 
 void calls_finish(struct calls *calls, struct trace *trace)

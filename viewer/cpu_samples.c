@@ -41,5 +41,7 @@ static int cpu_samples_event(void *self, struct trace *trace, const struct trace
 
 struct trace_pass cpu_samples_pass(struct cpu_samples *samples)
 {
-	return (struct trace_pass){ .event = cpu_samples_event, .self = samples };
+	return (struct trace_pass){
+		.event = cpu_samples_event, .self = samples, .kinds = TRACE_KIND(EVENT_CPU)
+	};
 }

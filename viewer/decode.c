@@ -14,7 +14,6 @@
 
 enum op_source {
 	OP_ABSENT,
-	OP_UNKNOWN, /* absent, and then -1 */
 	OP_UNSIGNED,
 	OP_SIGNED,
 	OP_STRING,
@@ -22,7 +21,7 @@ enum op_source {
 };
 
 struct op {
-	uint16_t member; /* index in the payload structure */
+	uint16_t member; /* index in the payload structure; OP_ABSENT: whether it is -1 then */
 	uint8_t source;	 /* enum op_source */
 	uint8_t type;	 /* enum event_type */
 	uint32_t offset; /* in struct event */
@@ -88,8 +87,9 @@ static enum op_source class_source(const bt_field_class *field, enum event_type 
 static void class_add_op(struct class *class, const bt_field_class *payload, const char *name,
 	enum event_type type, uint32_t offset, int is_unknown_minus)
 {
-	enum op_source absent = is_unknown_minus ? OP_UNKNOWN : OP_ABSENT;
-	struct op op = { .source = absent, .type = type, .offset = offset };
+	struct op op = {
+		.source = OP_ABSENT, .type = type, .offset = offset, .member = is_unknown_minus != 0
+	};
 	uint64_t n = payload ? bt_field_class_structure_get_member_count(payload) : 0;
 
 	for (uint64_t i = 0; name && i < n && i <= UINT16_MAX; i++) {
@@ -97,11 +97,10 @@ static void class_add_op(struct class *class, const bt_field_class *payload, con
 			bt_field_class_structure_borrow_member_by_index_const(payload, i);
 		if (!g_str_equal(bt_field_class_structure_member_get_name(member), name))
 			continue;
-		op.member = i;
 		op.source = class_source(
 			bt_field_class_structure_member_borrow_field_class_const(member), type);
-		if (op.source == OP_ABSENT)
-			op.source = absent;
+		if (op.source != OP_ABSENT)
+			op.member = i;
 		break;
 	}
 	g_assert(class->n_ops < MAX_OPS);
@@ -152,12 +151,11 @@ static void decoder_apply(
 	const bt_field *field = NULL;
 	uint64_t value = 0;
 
-	if (op->source > OP_UNKNOWN)
+	if (op->source != OP_ABSENT)
 		field = bt_field_structure_borrow_member_field_by_index_const(payload, op->member);
-	switch (op->source) {
-	case OP_UNKNOWN:
+	else if (op->member)
 		value = UINT64_MAX;
-		break;
+	switch (op->source) {
 	case OP_UNSIGNED:
 		value = bt_field_integer_unsigned_get_value(field);
 		break;

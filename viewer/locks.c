@@ -94,7 +94,9 @@ static int locks_event(void *self, struct trace *trace, const struct trace_event
 
 struct trace_pass locks_pass(struct locks *locks)
 {
-	return (struct trace_pass){ .event = locks_event, .self = locks };
+	return (struct trace_pass){
+		.event = locks_event, .self = locks, .kinds = TRACE_KIND(EVENT_WAIT)
+	};
 }
 
 static int state_lock(uint32_t state, uint32_t *kind_out)

@@ -188,7 +188,13 @@ static int tasks_event(void *self, struct trace *trace, const struct trace_event
 
 struct trace_pass tasks_pass(struct tasks *tasks)
 {
-	return (struct trace_pass){ .event = tasks_event, .self = tasks };
+	return (struct trace_pass){
+		.event = tasks_event,
+		.self = tasks,
+		.kinds = TRACE_KIND(EVENT_TASK_BEGIN) | TRACE_KIND(EVENT_TASK_END) |
+			 TRACE_KIND(EVENT_REGION_BEGIN) | TRACE_KIND(EVENT_REGION_END) |
+			 TRACE_KIND(EVENT_COUNTER) | TRACE_KIND(EVENT_LOG),
+	};
 }
 
 static void count_open(struct task_type *type, const struct begun *begun)

@@ -242,6 +242,7 @@ static int stay_of_wait(struct runs *runs, struct run *run, const struct trace_e
 			.n_blocked = 1 };
 		stay->offs = &runs->one;
 		stay->n_offs = stay->untaken_ns > 0;
+		stay->is_whole = 1;
 	}
 	return 1;
 }

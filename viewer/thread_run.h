@@ -29,6 +29,7 @@ struct run_stay {
 	uint64_t untaken_ns; /* its length within the window, without what was nested in it */
 	const struct run_off *offs; /* borrowed until the next call */
 	size_t n_offs;
+	int is_whole; /* nothing is known but the length: all untaken_ns are blocked */
 };
 
 /* Counts from records, outside the window too. */

@@ -64,7 +64,10 @@ static int states_event(void *self, struct trace *trace, const struct trace_even
 	struct lane *lane = states_lane(states, at->thread);
 	lane->time.n_events += at->event->kind != EVENT_WOKEN;
 	lane->time.state_ns[stay.state] += stay.untaken_ns;
-	lane_add(lane, trace, at->thread, &stay);
+	if (stay.is_whole)
+		lane->blocked_ns[stay.state] += (int64_t)stay.untaken_ns;
+	else
+		lane_add(lane, trace, at->thread, &stay);
 	return 0;
 }
 

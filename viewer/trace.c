@@ -10,6 +10,8 @@
 
 #include "proto/schema.h"
 
+_Static_assert(EVENT_N <= 64, "trace_pass.kinds has a bit for each");
+
 /* A thread's slot may be stamped a moment after its first event; a tid is not reused that fast. */
 #define START_SLACK_NS 1000000
 
@@ -279,7 +281,8 @@ int trace_feed(struct trace *trace, const struct event *event, const struct trac
 	trace->n_outside += at.is_outside && !event_is_kernel(event->kind);
 	trace->n_events += !at.is_outside;
 	for (size_t i = 0; i < n_passes; i++)
-		if (!at.is_outside || passes[i].is_unclipped)
+		if ((!at.is_outside || passes[i].is_unclipped) &&
+			(!passes[i].kinds || passes[i].kinds & TRACE_KIND(event->kind)))
 			is_enough |= passes[i].event(passes[i].self, trace, &at);
 	return is_enough;
 }

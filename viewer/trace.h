@@ -125,7 +125,9 @@ struct trace_pass {
 	int (*event)(void *self, struct trace *trace, const struct trace_event *event);
 	void *self;
 	int is_unclipped; /* wants the events outside the window too */
+	uint64_t kinds;	  /* bits by enum event_kind: what it is called for; 0: everything */
 };
+#define TRACE_KIND(kind) (UINT64_C(1) << (kind))
 
 /* Opens the file or folder `path` and reads its definitions. NULL with a one-sentence error. */
 struct trace *trace_open(const char *path, uint64_t max_size, GError **error);

@@ -73,5 +73,9 @@ static int wakers_event(void *self, struct trace *trace, const struct trace_even
 
 struct trace_pass wakers_pass(struct wakers *wakers)
 {
-	return (struct trace_pass){ .event = wakers_event, .self = wakers };
+	return (struct trace_pass){
+		.event = wakers_event,
+		.self = wakers,
+		.kinds = TRACE_KIND(EVENT_WAIT) | TRACE_KIND(EVENT_WOKEN),
+	};
 }
