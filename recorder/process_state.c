@@ -13,6 +13,7 @@
 #include "recorder/cpu_times.h"
 #include "recorder/module_probe.h"
 #include "recorder/procfs.h"
+#include "recorder/sched.h"
 #include "recorder/state_trace.h"
 
 #define MAX_FDS 4096
@@ -244,6 +245,41 @@ static void set_crash_stack(const struct process_state *state, struct fr_slot *s
 		slot->stack = slot->dump_stack;
 }
 
+static void fill(int64_t *value, int64_t known)
+{
+	if (*value < 0)
+		*value = known;
+}
+
+/* What nobody could look at any more at the end, as far as it was seen before. */
+static struct thread_times total_of(const struct process_state *state,
+	const struct process_window *window, const struct fr_slot *slot, struct thread_times total)
+{
+	struct thread_times last;
+
+	if (!window->cpu_last || (state->is_alive && !slot->is_exited))
+		return total;
+	last = cpu_times_get(window->cpu_last, state->proc, slot->tid);
+	fill(&total.cpu_ns, last.cpu_ns);
+	fill(&total.delay_ns, last.delay_ns);
+	/* Switches are counted by records, where there are any, or not at all: looks are a second apart. */
+	return total;
+}
+
+static void fill_switches(
+	const struct process_window *window, uint32_t tid, struct thread_times *inside)
+{
+	const struct sched_switches *seen =
+		window->switches ? g_hash_table_lookup(window->switches, GUINT_TO_POINTER(tid))
+				 : NULL;
+
+	if (!seen)
+		return;
+	fill(&inside->slices, seen->n_in);
+	fill(&inside->voluntary, seen->n_out);
+	fill(&inside->involuntary, seen->n_preempted);
+}
+
 static void write_thread(const struct process_state *state, const struct process_window *window,
 	const struct fr_slot *taken, struct thread_times total, struct state_trace *trace)
 {
@@ -264,7 +300,8 @@ static void write_thread(const struct process_state *state, const struct process
 	if (!slot.end_ns)
 		slot.end_ns = end_of(state, window);
 	set_crash_stack(state, &slot);
-	total = times_inside(state, window, taken, total);
+	total = times_inside(state, window, taken, total_of(state, window, taken, total));
+	fill_switches(window, taken->tid, &total);
 	state_trace_thread(trace, state->proc, &slot, &total);
 }
 

@@ -37,6 +37,9 @@ struct process_window {
 	uint32_t death_signal;
 	bool is_death_oom;
 	const struct cpu_times *cpu_begin; /* borrowed; NULL: the beginning was not seen */
+	const struct cpu_times
+		*cpu_last;    /* borrowed: what was seen last of threads that are gone; or NULL */
+	GHashTable *switches; /* borrowed: tid → struct sched_switches within the window; or NULL */
 };
 
 /*

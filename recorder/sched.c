@@ -258,7 +258,8 @@ static void climb(struct sched *sched, pid_t pid)
 	sched->history = sched_history_new(n_cpus, sched->set.history_bytes, sched->set.spool_dir);
 	sched->wakers = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	sched->named = g_hash_table_new(NULL, NULL);
-	sched_history_gap(sched->history, procfs_now(), 0);
+	/* There is no gap before: the program has done nothing yet. */
+	sched->started_ns = procfs_now();
 	if (sched->n_holds)
 		sched_history_keep(sched->history, procfs_now());
 	set_delay(sched);
@@ -335,8 +336,8 @@ void sched_status(struct sched *sched, struct sched_status *status)
 	status->n_dropped = state.n_dropped;
 	status->history_bytes = state.memory_bytes;
 	status->spool_bytes = state.spool_bytes;
-	if (state.covered_ns && !sched->is_resting && now > state.covered_ns)
-		status->history_ns = now - state.covered_ns;
+	if (sched->history && !sched->is_resting)
+		status->history_ns = now - MAX(state.covered_ns, sched->started_ns);
 	status->switches_per_s = sched->switches_per_s;
 	status->drain_ns = own_ns(sched);
 	pthread_mutex_unlock(&sched->mutex);

@@ -80,9 +80,15 @@ void sched_status(struct sched *sched, struct sched_status *status_out);
 
 /*
  * What the threads of the traced processes had used at `ns` or, where nobody looked then, as is likely between the looks
- * before and after; NULL: nothing is known of that time. Free with cpu_times_free().
+ * before and after; with UINT64_MAX, what was seen last of each, also of those that have ended. NULL: nothing is known of
+ * that time. Free with cpu_times_free().
  */
 struct cpu_times *sched_times_at(struct sched *sched, uint64_t ns);
+
+/* One thread's switches within a window, by records. */
+struct sched_switches {
+	int64_t n_in, n_out, n_preempted;
+};
 
 /* What sched_pack() wrote, for the receipt. */
 struct sched_packed {
@@ -93,6 +99,8 @@ struct sched_packed {
 	uint64_t n_lost;	 /* records known to be missing within the window */
 	uint64_t begin_ns;	 /* the records cover the window from here on; 0: none were taken */
 	uint64_t n_bytes;	 /* of the stream; 0: there is none, nothing was added */
+	/* tid → struct sched_switches, for the caller to unref; NULL unless the records cover the whole window. */
+	GHashTable *threads;
 };
 
 /*

@@ -47,7 +47,7 @@ void sched_history_forget(struct sched_history *history);
 struct sched_history_state {
 	uint64_t memory_bytes, spool_bytes;
 	uint64_t n_lost, n_dropped; /* never seen; forgotten */
-	uint64_t covered_ns;	    /* from here on nothing is missing; 0: nothing was ever taken */
+	uint64_t covered_ns;	    /* from here on nothing is missing; 0: from the beginning */
 };
 
 void sched_history_state(

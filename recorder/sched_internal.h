@@ -40,6 +40,7 @@ struct sched {
 	struct sched_bpf *bpf;	     /* owned; NULL: not at that step */
 	struct sched_switch *events; /* owned; NULL: not at that step */
 	bool is_resting;	     /* no records are taken: they would cost too much */
+	uint64_t started_ns;	     /* when the program's process was there */
 	uint64_t rested_ns;	     /* since then, or until the last time; 0: never */
 	uint64_t drain_ns;	     /* between two readings of the rings */
 	unsigned n_holds;

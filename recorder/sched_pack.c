@@ -51,6 +51,7 @@ struct job {
 	GHashTable *spans;  /* owned: tid → struct sched_span */
 	uint64_t begin_ns, end_ns;
 	struct ctf_writer *writer; /* owned */
+	GHashTable *threads;	   /* tid → struct sched_switches; NULL: not wanted */
 };
 
 static void owners_free(void *data)
@@ -149,6 +150,20 @@ static void write_record(struct job *job, const struct sched_record *record)
 	ctf_writer_end(w);
 }
 
+static void count(struct job *job, const struct sched_record *record)
+{
+	struct sched_switches *thread =
+		g_hash_table_lookup(job->threads, GUINT_TO_POINTER(record->tid));
+
+	if (!thread) {
+		thread = g_new0(struct sched_switches, 1);
+		g_hash_table_insert(job->threads, GUINT_TO_POINTER(record->tid), thread);
+	}
+	thread->n_in += record->kind == SCHED_IN;
+	thread->n_out += record->kind == SCHED_OUT;
+	thread->n_preempted += record->kind == SCHED_PREEMPTED;
+}
+
 /* Writes what lies in the window, and counts for the receipt what lies between looks. Returns 0 or -errno. */
 static int write_records(struct job *job, struct sched_cursor *cursor, struct sched_packed *packed)
 {
@@ -167,6 +182,8 @@ static int write_records(struct job *job, struct sched_cursor *cursor, struct sc
 			g_hash_table_contains(job->hidden, GUINT_TO_POINTER(record.tid)))
 			continue;
 		packed->n_records += record.kind == SCHED_IN;
+		if (job->threads)
+			count(job, &record);
 		write_record(job, &record);
 	}
 	return err;
@@ -272,6 +289,8 @@ int sched_pack(struct sched *sched, uint64_t begin_ns, uint64_t end_ns,
 		for (guint i = 0; i < processes->len; i++)
 			add_process(&job, g_ptr_array_index(processes, i));
 		job.writer = ctf_writer_new(fd, classes, EVENT_N, clock);
+		if (packed.begin_ns <= begin_ns && packed.n_lost == 0)
+			job.threads = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 		err = write_records(&job, cursor, &packed);
 		if (!err)
 			err = add_members(&job, out, fd, &packed);
@@ -283,7 +302,10 @@ int sched_pack(struct sched *sched, uint64_t begin_ns, uint64_t end_ns,
 		sched_cursor_free(cursor);
 	}
 	g_hash_table_unref(job.names);
+	packed.threads = job.threads;
 	if (!err)
 		*packed_out = packed;
+	else if (job.threads)
+		g_hash_table_unref(job.threads);
 	return err;
 }

@@ -313,7 +313,8 @@ struct cpu_times *sched_times_between(const struct sched_times *times, uint64_t 
 		uint32_t i = row_before(thread, ns);
 		struct thread_times then;
 
-		if (i == thread->n_rows || (thread->is_gone && thread->seen_ns < ns))
+		if (i == thread->n_rows ||
+			(thread->is_gone && thread->seen_ns < ns && ns != UINT64_MAX))
 			continue;
 		then = thread->rows[i].times;
 		if (i + 1 < thread->n_rows) {

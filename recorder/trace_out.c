@@ -43,6 +43,7 @@ struct job {
 	GPtrArray *notes;			 /* owned strings, from here */
 	struct process_window window;		 /* covered */
 	struct cpu_times *times;   /* owned: at its begin; NULL: the request has them */
+	struct cpu_times *last;	   /* owned: what was seen last of every thread */
 	struct sched_packed sched; /* once packed */
 	struct cpu_packed cpu;	   /* likewise */
 	uint64_t definitions_ns;   /* stamp of definitions: before any event */
@@ -107,6 +108,7 @@ static void set_window(struct job *job)
 	if (!request->cpu_begin)
 		job->times = sched_times_at(request->sched, job->window.begin_ns);
 	job->window.cpu_begin = request->cpu_begin ? request->cpu_begin : job->times;
+	job->window.cpu_last = job->last = sched_times_at(request->sched, UINT64_MAX);
 	job->definitions_ns = job->window.begin_ns;
 	if (streams->oldest_ns && streams->oldest_ns < job->definitions_ns)
 		job->definitions_ns = streams->oldest_ns;
@@ -318,8 +320,8 @@ static int pack_samples(struct job *job, struct archive_out *out, int target)
 
 	if (fd < 0)
 		return fd;
-	err = cpu_stream_pack(job->window.begin_ns, job->window.end_ns, &job->clock,
-		job->processes, out, fd, &job->cpu);
+	err = cpu_stream_pack(job->window.begin_ns, job->window.end_ns, &job->clock, job->processes,
+		out, fd, &job->cpu);
 	close(fd);
 	return err;
 }
@@ -338,6 +340,7 @@ static int pack_streams(struct job *job, struct archive_out *out, int target)
 		return fd;
 	err = sched_pack(job->request->sched, job->window.begin_ns, job->window.end_ns, &job->clock,
 		job->processes, out, fd, &job->sched);
+	job->window.switches = job->sched.threads;
 	close(fd);
 	return err;
 }
@@ -501,6 +504,9 @@ int trace_out_write(
 	g_strlcpy(result.names, job.names, sizeof(result.names));
 	ust_streams_free(job.streams);
 	cpu_times_free(job.times);
+	cpu_times_free(job.last);
+	if (job.sched.threads)
+		g_hash_table_unref(job.sched.threads);
 	g_ptr_array_unref(job.processes);
 	g_ptr_array_unref(job.notes);
 	*result_out = result;
