@@ -224,6 +224,11 @@ void deaths_process_ended(
 	if (end->how == PROCESS_END_SIGNAL || end->how == PROCESS_END_UNKNOWN ||
 		death.exit_kind == FR_EXIT_DIRECT)
 		recording_process_died(deaths->set.recording);
+	if (is_death) {
+		g_autofree char *sentence = death_sentence(&death);
+
+		recording_note_death(deaths->set.recording, sentence, (int)end->signal);
+	}
 	if (is_death && (process->is_main || rate_limit_take(&deaths->children, procfs_now()))) {
 		struct snapshot_order order = order_of(&death);
 		uint64_t n = rate_limit_left_out(&deaths->children);
@@ -251,6 +256,8 @@ void deaths_program_ended(struct deaths *deaths, struct watch *watch, int status
 		if (death_counts(deaths->set.policy, &death)) {
 			struct snapshot_order order = order_of(&death);
 
+			recording_note_death(
+				deaths->set.recording, order.death, order.death_signal);
 			snapshots_write_now(deaths->set.snapshots, &order);
 		}
 	}

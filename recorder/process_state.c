@@ -163,8 +163,8 @@ int process_state_is_inside(const struct process_state *state, const struct proc
 		return 0;
 	if (state->is_alive)
 		return 1;
-	if (header->end_ns)
-		return header->end_ns >= window->begin_ns;
+	if (header->end_ns || state->end.end_ns)
+		return (header->end_ns ? header->end_ns : state->end.end_ns) >= window->begin_ns;
 	/* Killed, nobody noted when: before the window if it was already gone as that began. */
 	return !window->cpu_begin || cpu_times_has(window->cpu_begin, state->proc) ||
 	       header->start_ns >= cpu_times_taken_ns(window->cpu_begin);
@@ -175,6 +175,8 @@ static uint32_t signal_of(const struct process_state *state, const struct proces
 {
 	if (window->death_proc == state->proc && window->death_signal)
 		return window->death_signal;
+	if (state->end.how == PROCESS_END_SIGNAL)
+		return state->end.end_ns <= window->end_ns ? state->end.signal : 0;
 	return state->crash && !state->is_alive ? state->crash->signal : 0;
 }
 
@@ -183,6 +185,8 @@ static uint64_t end_of(const struct process_state *state, const struct process_w
 {
 	uint64_t end_ns = state->blackbox->header.end_ns;
 
+	if (!end_ns && state->end.how != PROCESS_END_EXEC)
+		end_ns = state->end.end_ns;
 	if (end_ns)
 		return end_ns > window->end_ns ? 0 : end_ns;
 	return state->is_alive ? 0 : window->end_ns;
@@ -206,8 +210,12 @@ void process_state_write_definitions(const struct process_state *state,
 		.exit_kind = header->exit_kind,
 		.exit_code = header->exit_code,
 		.signal = signal_of(state, window),
-		.is_oom = window->is_death_oom && window->death_proc == state->proc,
+		.is_oom = state->end.is_oom ||
+			  (window->is_death_oom && window->death_proc == state->proc),
 	};
+
+	if (state->end.how == PROCESS_END_EXIT && process.exit_kind == FR_EXIT_UNKNOWN)
+		process.exit_code = state->end.code;
 
 	if (!state->is_alive && !header->end_ns && header->state != FR_PROCESS_EXITED &&
 		header->state != FR_PROCESS_EXECED)

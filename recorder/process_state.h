@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "proto/blackbox.h"
+#include "recorder/process_end.h"
 
 struct blackbox;
 struct cpu_times;
@@ -23,6 +24,7 @@ struct process_state {
 	GArray *live;	 /* owned: struct fr_live */
 	GPtrArray *fds;	 /* owned: "N target" strings */
 	char *command;	 /* owned */
+	struct process_end end; /* what the recorder knows of its end */
 	struct fr_crash *crash; /* owned: the signal that it is dying of, or has; NULL none */
 	struct fr_counters counters;
 	struct fr_call_total calls[FR_BB_MAX_CALLS];

@@ -435,6 +435,7 @@ void recording_free(struct recording *rec)
 	pthread_mutex_destroy(&rec->ring_mutex);
 	pthread_cond_destroy(&rec->changed);
 	g_free(rec->ring_folder);
+	g_free(rec->death);
 	g_free(rec);
 }
 

@@ -145,6 +145,9 @@ int recording_snapshot(struct recording *recording,
  */
 void recording_process_died(struct recording *recording);
 
+/* A process has died, said in one sentence, of signal `number` (0: none): runs and traces that are on name it, too. */
+void recording_note_death(struct recording *recording, const char *sentence, int number);
+
 void recording_status(struct recording *recording, struct recording_status *status_out);
 
 /* Says that the ring covers less than --min-age, and what would do; NULL: no need. To g_free(). */

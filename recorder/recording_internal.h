@@ -70,6 +70,9 @@ struct recording {
 	char *ring_folder; /* owned; copies of the ring's */
 	uint64_t ring_since_ns;
 	uint64_t died_ns; /* a process died without telling; CLOCK_MONOTONIC */
+	char *death;	  /* owned; the last of recording_note_death(), at death_ns; NULL: none */
+	int death_signal;
+	uint64_t death_ns;
 
 	pthread_mutex_t ring_mutex;
 	struct ring ring;

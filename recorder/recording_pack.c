@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "recorder/procfs.h"
 
 /* What packing is for. Both borrowed. */
 struct pack_user {
@@ -62,12 +63,37 @@ struct pack_job recording_job(const struct recording *rec, const struct ring_rea
 	return job;
 }
 
+void recording_note_death(struct recording *rec, const char *sentence, int number)
+{
+	pthread_mutex_lock(&rec->mutex);
+	g_free(rec->death);
+	rec->death = g_strdup(sentence);
+	rec->death_signal = number;
+	rec->death_ns = procfs_now();
+	pthread_mutex_unlock(&rec->mutex);
+}
+
+/* A run or trace in which somebody died names that, the last one. Returns what it borrows, to g_free(). */
+static char *name_death(struct recording *rec, struct pack_job *job)
+{
+	char *death = NULL;
+
+	pthread_mutex_lock(&rec->mutex);
+	if (!job->death && rec->death && job->begin_ns && rec->death_ns >= job->begin_ns) {
+		job->death = death = g_strdup(rec->death);
+		job->death_signal = rec->death_signal;
+	}
+	pthread_mutex_unlock(&rec->mutex);
+	return death;
+}
+
 int recording_pack(struct recording *rec, const struct pack_job *job, struct store_file *file,
 	int *fd_out, struct recording_info *info)
 {
 	struct trace_out_result result = { 0 };
 	struct pack_user user = { .rec = rec, .file = file };
 	struct pack_job own = *job;
+	g_autofree char *death = name_death(rec, &own);
 	int err;
 
 	/* What goes to a client is nobody's once we are gone. */

@@ -78,11 +78,15 @@ static void take_processes(struct job *job)
 		struct blackbox *blackbox;
 		int err = blackbox_open_proc(job->request->rundir, proc, &blackbox);
 
-		if (!err)
-			g_ptr_array_add(job->processes, process_state_take(blackbox));
-		else if (err != BLACKBOX_E_MAGIC && err != -ENOENT)
+		if (!err) {
+			struct process_state *state = process_state_take(blackbox);
+
+			process_end_read(job->request->rundir, proc, &state->end);
+			g_ptr_array_add(job->processes, state);
+		} else if (err != BLACKBOX_E_MAGIC && err != -ENOENT) {
 			note(job, "The state of process number %u is missing: %s.", proc,
 				blackbox_error(err));
+		}
 	}
 	g_array_unref(numbers);
 }
