@@ -223,9 +223,8 @@ static void let_go(int number, siginfo_t *info, const ucontext_t *context)
 	/* It arrives as this handler returns, and finds the program where it was. */
 	sys(SYS_rt_sigprocmask, SIG_BLOCK, &all, NULL, MASK_SIZE);
 	/* By tgkill() where that says the same: abort() has just made it, and a seccomp filter may know no other. */
-	if (info->si_code == SI_TKILL && info->si_pid == pid)
-		sys(SYS_tgkill, pid, tid, number);
-	else if (sys(SYS_rt_tgsigqueueinfo, pid, tid, number, info) < 0)
+	if ((info->si_code == SI_TKILL && info->si_pid == pid) ||
+		sys(SYS_rt_tgsigqueueinfo, pid, tid, number, info) < 0)
 		sys(SYS_tgkill, pid, tid, number);
 }
 

@@ -31,8 +31,9 @@ static void on_quick_end(void)
 
 void exit_start(void)
 {
-	on_exit(on_end, NULL);
-	at_quick_exit(on_quick_end);
+	/* Without room for them the kind of end stays unknown. */
+	(void)on_exit(on_end, NULL);
+	(void)at_quick_exit(on_quick_end);
 }
 
 /*

@@ -91,7 +91,7 @@ static int is_source(unsigned call)
 /* A file or a disk, which always has an answer. */
 static int is_file(int fd)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
 	/* Not fstat(): that is a hook of ours, and older libcs have it under another name. */
 #ifdef __x86_64__

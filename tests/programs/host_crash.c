@@ -109,7 +109,7 @@ static __attribute__((noinline)) int crash_deep(int n)
 	volatile char frame[500];
 
 	frame[n % 500] = 1;
-	return crash_deep(n + 1) + frame[n % 500];
+	return n < 1 << 28 ? crash_deep(n + 1) + frame[n % 500] : 0;
 }
 
 /* An address that no page table can have: the kernel has no fault address to tell. */
