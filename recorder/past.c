@@ -130,7 +130,7 @@ static int derive(const char *viewer, const struct past_query *query, int trace_
 	g_autofree char *type = g_strdup_printf("--type=%s", query->type);
 	g_autofree char *pid = g_strdup_printf("--pid=%d", (int)query->pid);
 	g_autofree char *comment = g_strdup_printf("--comment=%s", words);
-	const char *args[MAX_ARGS] = { "pprof", type, comment };
+	const char *args[MAX_ARGS] = { "pprof", type, comment, "--window" };
 	struct viewer_job job = {
 		.program = viewer,
 		.trace_fd = trace_fd,
@@ -140,7 +140,7 @@ static int derive(const char *viewer, const struct past_query *query, int trace_
 		.is_gone = query->is_gone,
 		.user = query->user,
 	};
-	size_t n = 3;
+	size_t n = 4;
 
 	if (query->pid)
 		args[n++] = pid;

@@ -14,6 +14,7 @@
 #define KEY_TEXT 512
 #define KEY_COMMENT 513
 #define KEY_FORMAT 514
+#define KEY_WINDOW 515
 
 enum form { FORM_PPROF, FORM_FOLDED, FORM_TEXT };
 
@@ -21,6 +22,7 @@ struct arguments {
 	struct cmd_input input;
 	struct cmd_filter filter;
 	const char *output, *type, *comment;
+	int has_window;
 	enum form form;
 };
 
@@ -32,6 +34,7 @@ static const struct argp_option options[] = {
 		0 },
 	{ "text", KEY_TEXT, NULL, 0, "The same as --format=text", 0 },
 	{ "comment", KEY_COMMENT, "TEXT", 0, "Put a comment into the profile", 0 },
+	{ "window", KEY_WINDOW, NULL, 0, "Say in the profile how long its window is", 0 },
 	{ 0 },
 };
 
@@ -60,6 +63,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				return 0;
 			}
 		argp_error(state, "--format=%s: expected pprof, folded or text", arg);
+		return 0;
+	case KEY_WINDOW:
+		arguments->has_window = 1;
 		return 0;
 	case KEY_COMMENT:
 		arguments->comment = arg;
@@ -190,6 +196,10 @@ static int derive_and_write(
 		status = EXIT_FAILURE;
 	} else {
 		struct profile *profile = derive_profile(derive, trace);
+		if (arguments->has_window && trace->report.has_clock && trace->begin_ns)
+			profile_set_time(profile,
+				(int64_t)trace->begin_ns + trace->report.wall_offset_ns,
+				(int64_t)(trace->end_ns - trace->begin_ns));
 		if (arguments->comment)
 			profile_add_comment(profile, arguments->comment);
 		cmd_print_notes(trace);

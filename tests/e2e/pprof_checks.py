@@ -151,7 +151,8 @@ def check_10(t, _folder):
 def check_11(t, _folder):
     code, _ = curl("-m", "2", f"{t.url}/profile?seconds=1.5")
     check(code == 28, f"1.5 means 30: curl ends with {code}, not by its limit")
-    for bad in ("0", "-3", "abc", "99999999999999999999", ""):
+    # Of a negative number Go knows no meaning; here it is the past (pprof_past.py).
+    for bad in ("0", "abc", "99999999999999999999", "", *(["-3"] if t.is_go else [])):
         code, _ = curl("-m", "1", f"{t.url}/profile?seconds={bad}")
         check(code == 28, f"seconds={bad} means 30: curl ends with {code}")
         time.sleep(0.3)
@@ -162,7 +163,7 @@ def check_11(t, _folder):
 
 
 def check_12(t, _folder):
-    for bad in ("0", "abc", "-1", "1.5", "+1", "%201"):
+    for bad in ("0", "abc", "1.5", "+1", "%201", *(["-1"] if t.is_go else [])):
         check_error(t, f"{B}/heap?seconds={bad}", 400, NOT_POSITIVE)
 
 

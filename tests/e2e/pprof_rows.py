@@ -56,7 +56,9 @@ def order(t):
     for name in SNAPSHOTS:
         check_error(t, f"{B}/{name}?seconds=1&debug=1", 400, INCOMPATIBLE)
         check_error(t, f"{B}/{name}?seconds=1&debug=2", 400, INCOMPATIBLE)
-        for bad in ("0", "-1", "1.5", "abc", "+1", "99999999999999999999", "0x1", "1s"):
+        for bad in ("0", "1.5", "abc", "+1", "99999999999999999999", "0x1", "1s", "-1"):
+            if bad == "-1" and not t.is_go:
+                continue  # the past: pprof_past.py
             check_error(t, f"{B}/{name}?seconds={bad}", 400, NOT_POSITIVE)
 
 
