@@ -131,7 +131,8 @@ static void on_wait(
 	row = append_row(index, INDEX_WAIT, values);
 	tracks_add(builder->tracks, at->thread,
 		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
-			(uint8_t)event_lock_state(event->wait.kind) });
+			(uint8_t)event_lock_state(event->wait.kind) },
+		event->wait.wake);
 }
 
 static void on_call(
@@ -157,7 +158,8 @@ static void on_call(
 	row = append_row(index, INDEX_SYSCALL, values);
 	tracks_add(builder->tracks, at->thread,
 		(struct lane_row){ begin, at->dur_ns, stack, (uint32_t)row,
-			(uint8_t)event_call_state(event->call.call) });
+			(uint8_t)event_call_state(event->call.call) },
+		0);
 }
 
 static void on_woken(
@@ -346,7 +348,7 @@ static int on_event(void *self, struct trace *trace, const struct trace_event *a
 {
 	struct index_builder *builder = self;
 
-	tracks_event(builder->tracks, trace, at);
+	tracks_event(builder->tracks, at);
 	if (at->is_outside)
 		return 0;
 	switch (at->event->kind) {
@@ -410,7 +412,7 @@ static void finish_thread(struct index_builder *builder, uint32_t i, uint64_t en
 		(uint8_t)thread->state };
 	GArray *regions = i < builder->regions->len ? builder->regions->pdata[i] : NULL;
 
-	tracks_finish_thread(builder->tracks, trace, i, is_open && open.dur_ns ? &open : NULL);
+	tracks_finish_thread(builder->tracks, i, is_open && open.dur_ns ? &open : NULL, end);
 	for (uint32_t depth = regions ? regions->len : 0; depth > 0; depth--) {
 		struct open_region region = g_array_index(regions, struct open_region, depth - 1);
 

@@ -2,17 +2,32 @@
 #include "viewer/index_track.h"
 
 #include "proto/schema.h"
-#include "viewer/thread_run.h"
 
 /* Intervals of a thread held back: more than calls nest, since one may be in several pieces. */
 #define N_HELD 32
 #define MAX_CPUS 4096
+/* Stays off the CPU that no call has explained yet; the oldest is explained by none when there are more. */
+#define N_PENDING 64
+/*
+ * The kernel's stamps of switches lag behind the clock that programs read, by up to some microseconds: a call that blocks at
+ * once seems to begin after its thread left the CPU.
+ */
+#define LAG_NS 20000
+
+/* A thread off the CPU. All 0 while it runs. */
+struct off {
+	uint64_t begin_ns, end_ns, wake_ns; /* wake 0: not known */
+	int is_preempted;
+};
 
 struct track {
 	struct series *lane; /* NULL: not yet */
 	struct lane_row held[N_HELD];
 	uint32_t n_held;
 	GPtrArray *regions; /* borrowed series, by depth; NULL none */
+	struct off off;	    /* under way; begin 0: it runs, or nothing is known yet */
+	struct off pending[N_PENDING];
+	uint32_t n_pending;
 };
 
 /* A CPU, and the thread on it. */
@@ -26,9 +41,7 @@ struct tracks {
 	struct index *index;
 	GPtrArray *threads; /* owned struct track *, by thread; NULL: nothing yet */
 	GArray *cpus;	    /* struct cpu_track */
-	struct runs *runs;  /* NULL: no records of the kernel */
-	struct run_stay stay;
-	int has_stay;
+	int is_exact;	    /* the kernel's records are there */
 };
 
 static void track_free(void *data)
@@ -48,8 +61,7 @@ struct tracks *tracks_new(struct index *index)
 	tracks->index = index;
 	tracks->threads = g_ptr_array_new_with_free_func(track_free);
 	tracks->cpus = g_array_new(FALSE, TRUE, sizeof(struct cpu_track));
-	if (step && (g_str_equal(step, "bpf") || g_str_equal(step, "switch")))
-		tracks->runs = runs_new();
+	tracks->is_exact = step && (g_str_equal(step, "bpf") || g_str_equal(step, "switch"));
 	return tracks;
 }
 
@@ -57,7 +69,6 @@ void tracks_free(struct tracks *tracks)
 {
 	if (!tracks)
 		return;
-	runs_free(tracks->runs);
 	g_ptr_array_unref(tracks->threads);
 	g_array_unref(tracks->cpus);
 	g_free(tracks);
@@ -129,38 +140,54 @@ static void add(struct tracks *tracks, uint32_t thread, struct lane_row row)
 	}
 }
 
-/* Time off the CPU as rows: first in the state of `row`, then ready. */
-static void add_stay(
-	struct tracks *tracks, uint32_t thread, struct lane_row row, const struct run_stay *stay)
+/* A stay off the CPU as rows: first in the state of `row`, then ready. */
+static void add_off(
+	struct tracks *tracks, uint32_t thread, struct lane_row row, const struct off *off)
 {
-	uint64_t window = tracks->index->trace->end_ns;
+	uint64_t ready_ns = off->is_preempted ? off->begin_ns : off->wake_ns;
 
-	for (size_t i = 0; i < stay->n_offs; i++) {
-		const struct run_off *off = &stay->offs[i];
-		uint64_t begin = relative(tracks->index, off->begin_ns);
-		uint64_t end =
-			relative(tracks->index, window ? MIN(off->end_ns, window) : off->end_ns);
-		uint64_t ready = MIN(off->runnable_ns, end > begin ? end - begin : 0);
-
-		if (off->is_moved || begin >= end)
-			continue;
-		row.start_ns = begin;
-		row.dur_ns = end - ready - begin;
-		if (row.dur_ns)
-			add(tracks, thread, row);
-		if (ready)
-			add(tracks, thread,
-				(struct lane_row){ end - ready, ready, row.stack, INDEX_NONE,
-					LANE_STATE_RUNNABLE });
-	}
+	ready_ns = ready_ns ? CLAMP(ready_ns, off->begin_ns, off->end_ns) : off->end_ns;
+	row.start_ns = off->begin_ns;
+	row.dur_ns = ready_ns - off->begin_ns;
+	if (row.dur_ns)
+		add(tracks, thread, row);
+	if (off->end_ns > ready_ns)
+		add(tracks, thread,
+			(struct lane_row){ ready_ns, off->end_ns - ready_ns, row.stack, INDEX_NONE,
+				LANE_STATE_RUNNABLE });
 }
 
-void tracks_add(struct tracks *tracks, uint32_t thread, struct lane_row row)
+/*
+ * The pending stays that ended by `end`: those from `row.start_ns` on happened inside `row`, the others in nothing that was
+ * recorded (or in something around it, which is rare: a call in a signal handler).
+ */
+static void explain(
+	struct tracks *tracks, uint32_t thread, struct lane_row row, uint64_t end, uint64_t wake_ns)
 {
-	if (!tracks->runs)
+	static const struct lane_row unknown = { .arg = INDEX_NONE, .state = LANE_STATE_BLOCKED };
+	struct track *track = track_of(tracks, thread);
+	uint64_t begin = row.start_ns;
+	uint32_t n = 0;
+
+	for (; n < track->n_pending && track->pending[n].end_ns <= end; n++) {
+		struct off *off = &track->pending[n];
+
+		if (!off->wake_ns && wake_ns > off->begin_ns)
+			off->wake_ns = wake_ns;
+		add_off(tracks, thread, off->begin_ns + LAG_NS >= begin ? row : unknown, off);
+	}
+	track->n_pending -= n;
+	memmove(track->pending, track->pending + n, track->n_pending * sizeof(track->pending[0]));
+}
+
+void tracks_add(struct tracks *tracks, uint32_t thread, struct lane_row row, uint64_t wake_ns)
+{
+	uint64_t end = row.start_ns + row.dur_ns;
+
+	if (tracks->is_exact)
+		explain(tracks, thread, row, end, wake_ns ? end - MIN(wake_ns, row.dur_ns) : 0);
+	else
 		add(tracks, thread, row);
-	else if (tracks->has_stay)
-		add_stay(tracks, thread, row, &tracks->stay);
 }
 
 void tracks_add_region(struct tracks *tracks, uint32_t thread, uint32_t depth, struct lane_row row)
@@ -195,7 +222,7 @@ static void on_switch(struct tracks *tracks, const struct trace_event *at)
 	uint64_t now = relative(tracks->index, at->event->time_ns);
 	struct cpu_track *track;
 
-	if (cpu >= MAX_CPUS || at->event->time_ns > tracks->index->trace->end_ns)
+	if (cpu >= MAX_CPUS)
 		return;
 	if (cpu >= tracks->cpus->len)
 		g_array_set_size(tracks->cpus, cpu + 1);
@@ -212,34 +239,66 @@ static void on_switch(struct tracks *tracks, const struct trace_event *at)
 	}
 }
 
-void tracks_event(struct tracks *tracks, struct trace *trace, const struct trace_event *at)
+/* The thread that left a CPU, became ready, or came back. */
+static void on_thread(struct tracks *tracks, const struct trace_event *at)
 {
-	tracks->has_stay = 0;
-	if (!tracks->runs)
+	uint64_t now = relative(tracks->index, at->event->time_ns);
+	struct track *track = track_of(tracks, at->thread);
+
+	switch (at->event->kind) {
+	case EVENT_SWITCH_OUT:
+		track->off = (struct off){ .begin_ns = MAX(now, 1),
+			.is_preempted = at->event->kernel_switch.is_preempted != 0 };
+		break;
+	case EVENT_WAKEUP:
+		if (track->off.begin_ns && !track->off.wake_ns)
+			track->off.wake_ns = now;
+		break;
+	default:
+		if (!track->off.begin_ns)
+			break;
+		if (track->n_pending == N_PENDING)
+			explain(tracks, at->thread, (struct lane_row){ .start_ns = UINT64_MAX },
+				track->pending[0].end_ns, 0);
+		track->off.end_ns = now;
+		if (now > track->off.begin_ns)
+			track->pending[track->n_pending++] = track->off;
+		track->off = (struct off){ .begin_ns = 0 };
+	}
+}
+
+void tracks_event(struct tracks *tracks, const struct trace_event *at)
+{
+	if (!tracks->is_exact || !event_is_kernel(at->event->kind) ||
+		at->event->time_ns > tracks->index->trace->end_ns)
 		return;
-	if (at->event->kind == EVENT_SWITCH_IN || at->event->kind == EVENT_SWITCH_OUT)
+	if (at->event->kind != EVENT_WAKEUP)
 		on_switch(tracks, at);
-	tracks->has_stay = runs_event(tracks->runs, trace, at, &tracks->stay);
+	on_thread(tracks, at);
 }
 
 void tracks_finish_thread(
-	struct tracks *tracks, struct trace *trace, uint32_t thread, const struct lane_row *open)
+	struct tracks *tracks, uint32_t thread, const struct lane_row *open, uint64_t end)
 {
-	struct run_stay stay;
-	struct track *track;
+	struct track *track = thread < tracks->threads->len ? tracks->threads->pdata[thread] : NULL;
+	struct lane_row last = { .start_ns = UINT64_MAX, .arg = INDEX_NONE };
 
-	if (open && tracks->runs && runs_open(tracks->runs, trace, thread, &stay))
-		add_stay(tracks, thread, *open, &stay);
-	else if (open && !tracks->runs)
+	if (tracks->is_exact && track) {
+		if (track->off.begin_ns && track->n_pending < N_PENDING) {
+			track->off.end_ns = end;
+			track->pending[track->n_pending++] = track->off;
+		}
+		explain(tracks, thread, open ? *open : last, UINT64_MAX, 0);
+	} else if (open) {
+		/* It has not been on a CPU since it began to wait. */
 		add(tracks, thread, *open);
-	if (tracks->runs && runs_rest(tracks->runs, trace, thread, &stay))
-		add_stay(tracks, thread,
-			(struct lane_row){ .arg = INDEX_NONE, .state = LANE_STATE_BLOCKED }, &stay);
-	track = thread < tracks->threads->len ? tracks->threads->pdata[thread] : NULL;
+		track = tracks->threads->pdata[thread];
+	}
 	while (track && track->n_held)
 		release_oldest(tracks->index, track);
 }
 
+/* After the last thread. */
 void tracks_finish(struct tracks *tracks, uint64_t end)
 {
 	for (guint cpu = 0; cpu < tracks->cpus->len; cpu++)

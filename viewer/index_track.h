@@ -14,19 +14,19 @@ struct tracks *tracks_new(struct index *index);
 void tracks_free(struct tracks *tracks);
 
 /* Every event, also those outside the window, before anything is added for it: who ran where. */
-void tracks_event(struct tracks *tracks, struct trace *trace, const struct trace_event *at);
+void tracks_event(struct tracks *tracks, const struct trace_event *at);
 
 /*
- * The event that was told last is a wait or call of `row`. Where the kernel's records are known, only the time in it that
- * the thread was off the CPU becomes rows, ready and not ready told apart; else all of it.
+ * A wait or call is over. Where the kernel's records are known, only the time in it that the thread was off the CPU
+ * becomes rows, ready and not ready told apart; else all of it. `wake_ns`: it was let go so long before its end; 0: not known.
  */
-void tracks_add(struct tracks *tracks, uint32_t thread, struct lane_row row);
+void tracks_add(struct tracks *tracks, uint32_t thread, struct lane_row row, uint64_t wake_ns);
 
 /* A region of a thread at a depth of nesting. */
 void tracks_add_region(struct tracks *tracks, uint32_t thread, uint32_t depth, struct lane_row row);
 
 /* After the run, once for each thread: what it waits for at `end` (NULL: nothing), and all that is held back. */
 void tracks_finish_thread(
-	struct tracks *tracks, struct trace *trace, uint32_t thread, const struct lane_row *open);
+	struct tracks *tracks, uint32_t thread, const struct lane_row *open, uint64_t end);
 /* After the last thread. */
 void tracks_finish(struct tracks *tracks, uint64_t end);
