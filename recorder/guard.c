@@ -59,6 +59,7 @@ int guard_new(const struct guard_settings *settings, struct guard **guard_out, c
 		.recording = settings->recording,
 		.profiles = settings->profiles,
 		.output_dir = settings->output_dir,
+		.cpu_hz = options->cpu_always_hz,
 		.keep = options->trigger_keep,
 	};
 	struct deaths_settings deaths = {

@@ -281,6 +281,7 @@ static int start_http(struct app *app)
 	app->context.profiles = app->profiles;
 	app->context.past = past_new(app->recording);
 	app->context.sched = app->sched;
+	app->context.triggers = guard_triggers(app->guard);
 	app->context.control = app->rundir.control;
 	app->context.url = serve_url(&app->serve);
 	app->context.rundir = app->rundir.dir.path;

@@ -21,6 +21,7 @@
 #include "common/units.h"
 #include "recorder/blackbox_read.h"
 #include "recorder/death_profiles.h"
+#include "recorder/procfs.h"
 #include "recorder/profiles.h"
 #include "recorder/ring_read.h"
 #include "recorder/runtime_left.h"
@@ -29,6 +30,8 @@
 #include "recorder/trace_out.h"
 
 #define EXIT_USAGE 2
+/* Samples say themselves how much CPU time each stands for; this is only the period that the profile names. */
+#define CPU_HZ 19
 
 struct recover {
 	const char *output_dir;
@@ -95,6 +98,15 @@ static char *name_of(const char *rundir)
 	return g_strdup_printf("trace-%s-%u-recovered", name, pid);
 }
 
+/* When its recorder was last known to live, CLOCK_MONOTONIC; 0: not in this boot. */
+static uint64_t left_end_ns(const struct runtime_left *left)
+{
+	time_t ago = time(NULL) - left->last;
+	uint64_t now = procfs_now(), ns = (uint64_t)MAX(ago, 0) * 1000000000u;
+
+	return ns < now ? now - ns : 0;
+}
+
 static int pack(struct recover *recover, const struct runtime_left *left, const char *ust_dir,
 	struct store_file *file, struct trace_out_result *result)
 {
@@ -106,7 +118,7 @@ static int pack(struct recover *recover, const struct runtime_left *left, const 
 	struct fr_control *control = control_open(left->dir.path);
 	const struct trace_out_env env[] = { { "command",
 		*left->command ? left->command : "unknown" } };
-	struct death_profiles members = { .profiles = NULL };
+	struct death_profiles members = { .cpu_hz = CPU_HZ, .end_ns = left_end_ns(left) };
 	const struct trace_out_request request = {
 		.rundir = left->dir.path,
 		.ust_dir = ust_dir,
@@ -176,7 +188,8 @@ static void tell(const struct recover *recover, const struct runtime_left *left,
 
 	units_duration_format(
 		(int64_t)(recovered->covered_ns / unit * unit), window, sizeof(window));
-	log_say("%.80s: the last %s that a recorder held which was killed at about %s are in %s; %s",
+	log_say("%.80s: the last %s that a recorder held which was killed at about %s are in %s; "
+		"%s",
 		*left->command ? left->command : "a program", window, when, recovered->file,
 		left->is_alive ? "the program still runs, unrecorded"
 			       : "the program has ended, too");

@@ -19,6 +19,7 @@
 #include "recorder/profile_process.h"
 #include "recorder/reply.h"
 #include "recorder/routes.h"
+#include "recorder/trigger.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 /* A build starts thousands of processes, and each is a set of time series. */
@@ -288,6 +289,26 @@ static void add_own(struct metrics *metrics, struct routes_context *context, uns
 	g_free(status);
 }
 
+/* Kinds that nothing has fired are left out. */
+static void add_triggers(struct metrics *metrics, struct triggers *triggers)
+{
+	struct triggers_count counts[FR_TRIGGER_N];
+
+	triggers_counts(triggers, counts);
+	metrics_family(metrics, "flightrec_triggers_total",
+		"Triggers, by kind and by whether a trace was written or the limits left it out.");
+	for (uint32_t kind = 0; kind < FR_TRIGGER_N; kind++) {
+		const char *name = triggers_kind_name(kind);
+
+		if (counts[kind].n_fired)
+			metrics_add(metrics, (double)counts[kind].n_fired, "kind", name, "result",
+				"written", NULL);
+		if (counts[kind].n_suppressed)
+			metrics_add(metrics, (double)counts[kind].n_suppressed, "kind", name,
+				"result", "suppressed", NULL);
+	}
+}
+
 void route_metrics(struct http_request *request, void *user)
 {
 	struct routes_context *context = user;
@@ -305,6 +326,7 @@ void route_metrics(struct http_request *request, void *user)
 	metrics_family(&metrics, "flightrec_syscall_seconds_total",
 		"Time in these calls, by call; waiting included.");
 	add_calls(&metrics, processes, true);
+	add_triggers(&metrics, context->triggers);
 	add_own(&metrics, context, n_omitted);
 	http_reply(request, 200, CONTENT_TYPE, text->str, text->len);
 }

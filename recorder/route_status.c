@@ -13,6 +13,7 @@
 #include "recorder/blackbox_read.h"
 #include "recorder/profile_process.h"
 #include "recorder/reply.h"
+#include "recorder/trigger.h"
 #include "recorder/sched.h"
 
 /* From the kernel: the tracer's own threads are among them; 0: it is gone. */
@@ -221,6 +222,7 @@ void route_status(struct http_request *request, void *user)
 		data, "blackboxes_unreadable", json_integer((json_int_t)sum.n_unreadable));
 	json_object_set_new(data, "scheduling", scheduling_json(context->sched));
 	json_object_set_new(data, "deadlocks", profiles_deadlocks(context->profiles));
+	json_object_set_new(data, "triggers", triggers_json(context->triggers));
 	json_object_set_new(data, "settings", settings_json(context));
 	json_object_set_new(data, "endpoints", endpoints_json());
 	json_object_set_new(data, "version", json_string(FLIGHTREC_VERSION));

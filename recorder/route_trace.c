@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "common/units.h"
+#include "proto/schema.h"
+#include "recorder/procfs.h"
 #include "recorder/reply.h"
 
 #define MAX_RUN_NS (30ll * 60 * 1000000000)
@@ -96,9 +98,16 @@ void route_snapshot(struct http_request *request, void *user)
 	const char *download = http_request_query(request, "download");
 	bool is_download = download && strcmp(download, "0") != 0;
 	g_autofree char *why = NULL;
+	const char *reason = http_request_query(request, "reason");
+	const struct trace_trigger trigger = {
+		.kind = FR_TRIGGER_ASKED,
+		.reason = reason,
+		.time_ns = procfs_now(),
+	};
 	struct recording_info info;
 	int fd = -1;
 	struct recording_snapshot_request wanted = {
+		.trigger = reason && *reason ? &trigger : NULL,
 		.fd_out = is_download ? &fd : NULL,
 		.has_names = true,
 	};

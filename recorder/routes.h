@@ -13,6 +13,8 @@
 #include "recorder/recording.h"
 #include "recorder/route_control.h"
 
+struct triggers;
+
 /* What handlers may look at; lives as long as the servers. */
 struct routes_context {
 	const struct options *options;
@@ -20,6 +22,7 @@ struct routes_context {
 	struct profiles *profiles; /* NULL: nothing is traced */
 	struct past *past;
 	struct sched *sched;	    /* NULL: nothing is traced */
+	struct triggers *triggers;  /* NULL: nothing is traced */
 	struct fr_control *control; /* the page that the programs map; NULL: nothing is traced */
 	const char *url;	    /* of the server; NULL: only the program itself can ask */
 	const char *rundir;	    /* NULL: nothing is traced */

@@ -126,6 +126,8 @@ static void write_one(struct snapshots *snapshots, const struct snapshot_order *
 	struct death_profiles members = {
 		.profiles = snapshots->set.profiles,
 		.pid = order->profiles_pid,
+		.cpu_hz = snapshots->set.cpu_hz,
+		.end_ns = order->trigger.time_ns,
 	};
 	struct trace_trigger trigger = order->trigger;
 	struct recording_snapshot_request request = {

@@ -30,7 +30,8 @@ struct snapshots_settings {
 	struct recording *recording; /* all borrowed */
 	struct profiles *profiles;
 	const char *output_dir;
-	unsigned keep; /* files of deaths, and of triggers, that stay */
+	unsigned cpu_hz; /* --cpu-always */
+	unsigned keep;	 /* files of deaths, and of triggers, that stay */
 };
 
 /* At most so many wait; what is beyond is refused. */
