@@ -23,7 +23,7 @@ int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame)
 {
 	struct fr_thread *t = &fr_self;
 	struct thread_state state = { .state = call_states[id], .call = id, .fd = fd };
-	uint32_t end = channel_end(fd);
+	uint32_t end;
 
 	if (!guard_enter(t, frame))
 		return 0;
@@ -36,6 +36,7 @@ int call_begin_slow(struct call *call, unsigned id, int fd, uintptr_t frame)
 	state.since_ns = call->begin_ns;
 	thread_enter(t, &state, &call->wait);
 	call->n_heard = 0;
+	end = channel_end(fd);
 	if (unlikely(end))
 		call_channel_begin(t, call, end, frame);
 	guard_leave(t);

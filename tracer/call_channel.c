@@ -120,12 +120,14 @@ void call_channel_begin(struct fr_thread *t, struct call *call, uint32_t end, ui
 	case TAKE:
 		drop_left(t);
 		hear(t, call, channel_data(end));
-		if (channel_kind(end) <= CHANNEL_SELF)
+		if (channel_kind(end) == CHANNEL_PAIR)
 			tell(t, call, channel_space(peer), false, frame);
 		break;
 	case PUT:
 		tell(t, call, channel_data(peer), false, frame);
-		if (unlikely(!t->private) || !fr_wants(FR_EVENTS_SCHED))
+		/* There is always room in an eventfd, as far as anybody will wait for it. */
+		if (unlikely(!t->private) || channel_kind(end) != CHANNEL_PAIR ||
+			!fr_wants(FR_EVENTS_SCHED))
 			break;
 		t->private->space.mark = wait_enter(t, WAIT_SPACE, channel_space(end));
 		call->n_heard = IN_SPACE;
