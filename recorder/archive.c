@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libarchive makes the tar; its bytes are deflated here and not by libarchive's own filter, because that has
+ * libarchive makes the tar; its bytes are compressed here and not by libarchive's own filter, because that has
  * no flush: the streams must be safe before symbols are looked up.
  */
 #include "recorder/archive.h"
@@ -11,44 +11,26 @@
 #include <glib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#include "common/fs.h"
+#include "recorder/gzip_out.h"
 
-#define LEVEL 1
-#define GZIP_WINDOW (15 + 16) /* zlib: 32 KiB window, gzip header and trailer */
 #define BUFFER_SIZE (128u << 10)
 
 struct archive_out {
-	int fd;	 /* borrowed */
 	int err; /* first -errno; nothing is written after it */
 	int is_finished, is_given_up;
 	int64_t mtime;
-	struct archive *tar; /* owned */
-	z_stream deflate;
-	uint64_t n_bytes; /* written to fd */
-	unsigned char packed[BUFFER_SIZE];
+	struct archive *tar;		  /* owned */
+	struct gzip_out *gzip;		  /* owned */
 	unsigned char plain[BUFFER_SIZE]; /* of the file being added */
 };
 
-static int pack(struct archive_out *out, const void *data, size_t n, int flush)
+static int pack(struct archive_out *out, const void *data, size_t n, enum gzip_flush flush)
 {
-	out->deflate.next_in = (Bytef *)(uintptr_t)data;
-	out->deflate.avail_in = (uInt)n;
-	do {
-		size_t done;
-		int ret;
+	int err = gzip_out_write(out->gzip, data, n, flush);
 
-		out->deflate.next_out = out->packed;
-		out->deflate.avail_out = sizeof(out->packed);
-		ret = deflate(&out->deflate, flush);
-		if (ret != Z_OK && ret != Z_STREAM_END && ret != Z_BUF_ERROR)
-			out->err = out->err ? out->err : -EIO;
-		done = sizeof(out->packed) - out->deflate.avail_out;
-		if (!out->err)
-			out->err = fs_write_all(out->fd, out->packed, done);
-		out->n_bytes += done;
-	} while (out->deflate.avail_out == 0 && !out->err);
+	if (!out->err)
+		out->err = err;
 	return out->err;
 }
 
@@ -59,15 +41,10 @@ static int pack(struct archive_out *out, const void *data, size_t n, int flush)
 static la_ssize_t on_bytes(struct archive *tar, void *data, const void *buffer, size_t n)
 {
 	struct archive_out *out = data;
-	size_t done = 0;
 
 	(void)tar;
-	while (done < n && !out->err && !out->is_given_up) {
-		size_t part = MIN(n - done, BUFFER_SIZE);
-
-		pack(out, (const char *)buffer + done, part, Z_NO_FLUSH);
-		done += part;
-	}
+	if (!out->err && !out->is_given_up)
+		pack(out, buffer, n, GZIP_MORE);
 	return (la_ssize_t)n;
 }
 
@@ -75,12 +52,11 @@ struct archive_out *archive_out_new(int fd, int64_t mtime)
 {
 	struct archive_out *out = g_new0(struct archive_out, 1);
 
-	out->fd = fd;
+	out->gzip = gzip_out_new(fd);
 	out->mtime = mtime;
 	out->tar = archive_write_new();
-	if (!out->tar || deflateInit2(&out->deflate, LEVEL, Z_DEFLATED, GZIP_WINDOW, 9,
-				 Z_DEFAULT_STRATEGY) != Z_OK)
-		g_error("no memory for a compressor");
+	if (!out->tar)
+		g_error("no memory for an archive");
 	archive_write_set_format_pax_restricted(out->tar);
 	/* No blocks: every byte reaches the compressor at once. */
 	archive_write_set_bytes_per_block(out->tar, 0);
@@ -148,7 +124,7 @@ int archive_out_flush(struct archive_out *out)
 	if (!out->err)
 		check(out, archive_write_finish_entry(out->tar));
 	if (!out->err)
-		pack(out, NULL, 0, Z_SYNC_FLUSH);
+		pack(out, NULL, 0, GZIP_FLUSH);
 	return out->err;
 }
 
@@ -158,9 +134,9 @@ int archive_out_pause(struct archive_out *out, uint64_t *n_bytes_out)
 		check(out, archive_write_finish_entry(out->tar));
 	/* A whole member of gzip: readers take several in a row for one. */
 	if (!out->err)
-		pack(out, NULL, 0, Z_FINISH);
+		pack(out, NULL, 0, GZIP_END);
 	out->is_given_up = 1;
-	*n_bytes_out = out->n_bytes;
+	*n_bytes_out = gzip_out_bytes(out->gzip);
 	return out->err;
 }
 
@@ -169,10 +145,10 @@ int archive_out_finish(struct archive_out *out, uint64_t *n_bytes_out)
 	if (!out->err)
 		check(out, archive_write_close(out->tar));
 	if (!out->err)
-		pack(out, NULL, 0, Z_FINISH);
+		pack(out, NULL, 0, GZIP_END);
 	out->is_finished = !out->err;
 	if (n_bytes_out)
-		*n_bytes_out = out->n_bytes;
+		*n_bytes_out = gzip_out_bytes(out->gzip);
 	return out->err;
 }
 
@@ -182,6 +158,6 @@ void archive_out_free(struct archive_out *out)
 		return;
 	out->is_given_up = !out->is_finished;
 	archive_write_free(out->tar);
-	deflateEnd(&out->deflate);
+	gzip_out_free(out->gzip);
 	g_free(out);
 }
