@@ -199,6 +199,7 @@ void recording_add_losses(struct ring_read_result *sum, const struct ring_read_r
 	sum->lost_packets += part->lost_packets;
 	sum->torn_packets += part->torn_packets;
 	sum->torn_bytes += part->torn_bytes;
+	sum->complete_ns = MAX(sum->complete_ns, part->complete_ns);
 }
 
 void recording_settle(struct recording *rec)

@@ -308,7 +308,7 @@ int ring_file_read_open(const struct ring_file *file, uint64_t position, bool is
 	uint32_t max_event_id, void *buffer, struct ring_packet *packet_out)
 {
 	struct ust_packet_head *head = buffer;
-	uint64_t id = page_id(file, position), n, padded, now_ns;
+	uint64_t id = page_id(file, position), n, padded, now_ns, next_ns;
 	struct extent extent, later;
 	int rc;
 
@@ -327,6 +327,10 @@ int ring_file_read_open(const struct ring_file *file, uint64_t position, bool is
 	if (page_id(file, position) != id || !is_of(file, head, position) ||
 		extent.gapless < sizeof(*head))
 		return RING_FILE_E_OPEN;
+	/* A packet that others follow ended when the next one began. */
+	if (extent.reserved == file->layout.subbuf_bytes &&
+		ring_file_begin(file, position + file->layout.subbuf_bytes, &next_ns) == 0)
+		now_ns = MIN(now_ns, next_ns);
 	n = extent.gapless;
 	/* While somebody writes, there may be other gaps behind. */
 	if (!extent.is_complete && is_same(&extent, &later))

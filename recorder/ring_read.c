@@ -23,6 +23,10 @@
 /* An event takes 20 ns to write, and some time slices when its thread is put off the CPU just then. */
 #define FINISH_NS 50000000ull
 #define N_SPINS 300
+/* At most half of a ring is given up at once for the sake of the rest. */
+#define MAX_SKIP_EIGHTHS 4u
+/* A copy of the past that is overtaken again and again is given up after so long. */
+#define GIVE_UP_NS 2000000000ull
 #define NAP_US 100
 /* Streams of another user appear when a program changes its user id. */
 #define REFRESH_NS 50000000ull
@@ -36,6 +40,7 @@ struct stream {
 	uint64_t n_bytes;     /* in the copy */
 	uint64_t lost_before; /* events that the ring had dropped when the copy began */
 	uint32_t max_event_id;
+	unsigned n_skips; /* how often the writers overtook a copy of the past */
 };
 
 struct ring_read {
@@ -94,6 +99,13 @@ static uint64_t first_position(const struct ring_read *read, const struct stream
 	if (read->begin_ns == RING_READ_NEW)
 		return subbuf_floor(stream, position ? position - 1 : 0);
 	return find_begin(stream, read->begin_ns);
+}
+
+/* Nothing of a stream could be copied: it is known only from now on. */
+static void note_gone(struct ring_read *read, const struct stream *stream)
+{
+	if (!read->is_onward && stream->n_skips && !stream->n_bytes)
+		read->result.complete_ns = procfs_now();
 }
 
 static int open_copy(const struct ring_read *read, const struct stream *stream)
@@ -212,10 +224,15 @@ unsigned ring_read_lag(struct ring_read *read)
 static int skip_lapped(struct ring_read *read, struct stream *stream)
 {
 	uint64_t subbuf_bytes = ring_file_subbuf_bytes(stream->file);
-	uint64_t oldest = ring_file_oldest(stream->file, ring_file_position(stream->file));
+	uint64_t position = ring_file_position(stream->file);
+	uint64_t oldest = MAX(ring_file_oldest(stream->file, position), stream->cursor);
 
-	/* The oldest is overwritten next: one more gives time to copy. */
-	oldest = MAX(oldest, stream->cursor) + subbuf_bytes;
+	/* The oldest is overwritten next: one more gives time to copy, and a fast program a larger start. */
+	oldest += subbuf_bytes;
+	if (!read->is_onward)
+		oldest += subbuf_floor(stream, ring_file_bytes(stream->file) / 8 *
+						       MIN(stream->n_skips++, MAX_SKIP_EIGHTHS));
+	oldest = MIN(oldest, subbuf_floor(stream, position));
 	if (read->is_onward) {
 		read->result.lost_packets += (oldest - stream->cursor) / subbuf_bytes;
 	} else if (stream->n_bytes) {
@@ -298,10 +315,15 @@ static int copy_open(struct ring_read *read, struct stream *stream, bool is_last
 static int finish_stream(
 	struct ring_read *read, struct stream *stream, uint64_t target, uint64_t deadline_ns)
 {
+	uint64_t give_up = procfs_now() + GIVE_UP_NS;
+
 	for (unsigned n = 0; stream->cursor < target; n++) {
 		bool is_last_try = n > N_SPINS && procfs_now() >= deadline_ns;
 		int rc = copy_closed(read, stream, target);
 
+		/* Overtaken up to the end: something newer is better than nothing. */
+		if (rc == 0 && !stream->n_bytes && stream->n_skips && procfs_now() < give_up)
+			target = ring_file_position(stream->file);
 		if (rc == RING_FILE_E_OPEN)
 			rc = copy_open(read, stream, is_last_try);
 		if (rc == RING_FILE_E_OPEN && is_last_try) {
@@ -414,6 +436,7 @@ int ring_read_finish(struct ring_read *read, struct ring_read_result *result_out
 
 		if (!read->error)
 			read->error = finish_stream(read, stream, targets[i], deadline);
+		note_gone(read, stream);
 		read->result.lost_events += ring_file_lost(stream->file) - stream->lost_before;
 	}
 	/* Last: it has all events that are in the streams by now. And without it nothing can be read. */

@@ -22,6 +22,11 @@ struct ring_read_result {
 	uint64_t lost_packets; /* RING_READ_NEW: overwritten before they were copied */
 	uint64_t torn_packets; /* that miss events whose writers died or were off the CPU, */
 	uint64_t torn_bytes;   /* and so many bytes of them at most */
+	/*
+	 * CLOCK_MONOTONIC, 0 mostly: only from then on all is there, since a stream was overwritten faster than it
+	 * could be copied. Otherwise the streams tell: each is complete from its first packet on.
+	 */
+	uint64_t complete_ns;
 };
 
 /*

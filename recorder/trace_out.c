@@ -28,8 +28,8 @@
 #include "recorder/cpu_stream.h"
 #include "recorder/process_state.h"
 #include "recorder/procfs.h"
-#include "recorder/ring_read.h"
 #include "recorder/sched.h"
+#include "recorder/ring_read.h"
 #include "recorder/state_moments.h"
 #include "recorder/state_symbols.h"
 #include "recorder/state_trace.h"
@@ -102,6 +102,8 @@ static void set_window(struct job *job)
 	if (!end)
 		end = procfs_now();
 	begin = MAX(begin, streams->covered_ns);
+	if (request->losses)
+		begin = MAX(begin, request->losses->complete_ns);
 	job->window.begin_ns = begin && begin < end ? begin : end;
 	job->window.end_ns = end;
 	if (request->trigger && request->trigger->kind == FR_TRIGGER_DEATH) {
