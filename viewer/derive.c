@@ -175,6 +175,8 @@ uint64_t derive_presence(struct derive *derive, const struct trace *trace, uint3
 {
 	uint64_t begin, end;
 
+	if (!trace_thread_is_traced(trace, thread))
+		return 0;
 	runs_presence(trace, thread, &begin, &end);
 	return filter_overlap(derive->filter, trace, thread, begin, end);
 }
@@ -187,7 +189,7 @@ void derive_off(struct derive *derive, const struct trace *trace, uint32_t threa
 	size_t n;
 
 	*blocked_out = *runnable_out = 0;
-	if (!filter_thread(derive->filter, trace, thread))
+	if (!trace_thread_is_traced(trace, thread) || !filter_thread(derive->filter, trace, thread))
 		return;
 	runs_presence(trace, thread, &begin, &end);
 	if (!end)

@@ -53,10 +53,11 @@ static void print_scheduling(const struct summary *summary, FILE *out)
 	g_autoptr(GString) text = g_string_new(NULL);
 
 	if (sentence || step) {
-		if (step)
-			g_string_append_printf(text, "step %s", step);
+		/* The sentence may begin with the step. */
+		if (step && !(sentence && g_str_has_prefix(sentence, step)))
+			g_string_append_printf(text, "%s%s", step, sentence ? ": " : "");
 		if (sentence)
-			g_string_append_printf(text, "%s%s", step ? ": " : "", sentence);
+			g_string_append(text, sentence);
 		summary_print_line(out, "scheduling", text->str);
 	}
 	if (slices <= 0 || records <= 0)

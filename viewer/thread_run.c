@@ -172,7 +172,17 @@ static void run_seen(struct run *run, uint64_t time)
 	run->wake_ns = 0;
 }
 
-/* Takes the stays that began from `begin` on off the list. Returns how many; *offs_out: they. */
+/* One stay, not several that were joined. */
+static int off_is_single(const struct run_off *off)
+{
+	return off->blocked_ns + off->runnable_ns == off->end_ns - off->begin_ns;
+}
+
+/*
+ * Takes the stays that are part of a wait or call since `begin` off the list. Returns how many; *offs_out: they. An event is
+ * stamped some us after its duration was measured, so `begin` is late: a stay that goes on at `begin`, when
+ * the thread must have run to make the call, is one of the call's.
+ */
 static size_t run_take(struct run *run, uint64_t begin, const struct run_off **offs_out)
 {
 	uint32_t first = run->n;
@@ -187,7 +197,7 @@ static size_t run_take(struct run *run, uint64_t begin, const struct run_off **o
 			off->runnable_ns =
 				MIN(off->runnable_ns, off->end_ns - begin - off->blocked_ns);
 		}
-		if (off->begin_ns < begin)
+		if (off->begin_ns < begin && !(off->end_ns > begin && off_is_single(off)))
 			break;
 		first--;
 	}
@@ -210,7 +220,7 @@ static uint64_t begin_of(const struct event *event, uint64_t dur)
 static uint64_t off_split(const struct run_off *off, uint64_t wake)
 {
 	if (off->runnable_ns || !off->n_blocked || wake <= off->begin_ns || wake >= off->end_ns ||
-		off->blocked_ns != off->end_ns - off->begin_ns)
+		!off_is_single(off))
 		return 0;
 	return off->end_ns - wake;
 }

@@ -181,6 +181,7 @@ static void learn(struct trace *trace, const struct event *event, uint32_t proce
 {
 	struct process *process = trace_process(trace, process_index);
 
+	thread->is_seen |= !event_is_kernel(event->kind);
 	switch (event->kind) {
 	case EVENT_START:
 		if (!thread->is_defined) {
@@ -399,5 +400,7 @@ const char *trace_thread_name(const struct trace *trace, uint32_t index)
 	const struct thread *thread = trace_thread(trace, index);
 	const char *name = strings_get(trace->strings, thread->name);
 
+	if (!trace_thread_is_traced(trace, index))
+		return "(untraced)";
 	return *name ? name : trace_process_name(trace, thread->process);
 }

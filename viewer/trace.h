@@ -47,6 +47,7 @@ struct thread {
 	uint32_t stack, creator_stack; /* indices */
 	int32_t fd;
 	uint32_t next; /* later thread with the same tid in the same process; THREAD_NONE */
+	int is_seen; /* it wrote an event; else, where not defined, only the kernel named it: our own threads */
 	int is_defined, is_exited; /* is_exited: its exit event was seen */
 };
 
@@ -179,6 +180,12 @@ static inline struct process *trace_process(const struct trace *trace, uint32_t 
 static inline struct thread *trace_thread(const struct trace *trace, uint32_t index)
 {
 	return &g_array_index(trace->threads, struct thread, index);
+}
+
+/* Whether the program's tracer knows the thread; not those of the tracer itself. */
+static inline int trace_thread_is_traced(const struct trace *trace, uint32_t index)
+{
+	return trace_thread(trace, index)->is_defined || trace_thread(trace, index)->is_seen;
 }
 
 static inline uint32_t trace_stack(struct trace *trace, uint32_t process, uint32_t id)

@@ -43,7 +43,7 @@ def check_summary(space, trace):
     check(result.returncode == 0 and not result.stderr, f"summary: {result}")
     check(max(len(x) for x in text.splitlines()) <= 100, f"at most 100 columns: {text}")
     for part in (
-        "step bpf: Every switch and waker, by BPF.",
+        "bpf: Every switch and waker, by BPF.",
         "3 of 4 times on a processor are recorded (75 %), 1 records lost",
         "server (pid 500) was killed by SIGSEGV",
         "SIGSEGV, code 1, address 0x10, pc 0x401100",

@@ -48,6 +48,19 @@ static void offcpu_is_blocked_time(void)
 	end();
 }
 
+/* Threads of the tracer itself are known by the kernel's records only. */
+static void threads_that_are_not_the_programs_are_left_out(void)
+{
+	const char *text = RECORDS "1500ms 99 switch_out cpu=0\n1600ms 99 switch_in cpu=0\n";
+
+	derive("offcpu", text);
+	CHECK_INT(profile_total(back, 1), 180000000);
+	end();
+	derive("wall", text);
+	CHECK_INT(profile_total(back, 1), 1000000000);
+	end();
+}
+
 static void wall_sums_to_the_threads_presence(void)
 {
 	derive("wall", RECORDS SAMPLES);
@@ -190,6 +203,8 @@ int main(void)
 {
 	CASE(sched_is_the_run_queue, "sched: after a wakeup, and after preemption");
 	CASE(offcpu_is_blocked_time, "offcpu: up to the wakeup, by the call; open ones too");
+	CASE(threads_that_are_not_the_programs_are_left_out,
+		"threads that only the kernel names are left out");
 	CASE(wall_sums_to_the_threads_presence, "wall: samples scaled to what ran");
 	CASE(without_records_calls_count_whole,
 		"without records calls count whole, and it says so");

@@ -166,6 +166,17 @@ static void a_wait_from_before_the_window_keeps_its_switches(void)
 	end();
 }
 
+/* The event was written 30 us after its duration was taken. */
+static void a_late_stamp_does_not_lose_the_switch(void)
+{
+	run(WINDOW "0 10 state:thread start=500ms\n"
+		   "1100ms 10 switch_out cpu=0\n1200ms 10 switch_in cpu=0\n"
+		   "1200050us 10 call call=usleep dur=100020us\n");
+	CHECK_INT(of(10)->blocked_ns[FR_STATE_SLEEP], 100000000);
+	check_sched(10, 900, 0, 100);
+	end();
+}
+
 static void nested_calls_divide_the_switches(void)
 {
 	run(WINDOW "0 10 state:thread start=500ms\n"
@@ -292,6 +303,8 @@ int main(void)
 		"switches, wakeups and calls make running, runnable and blocked");
 	CASE(a_wait_from_before_the_window_keeps_its_switches,
 		"a wait that began before the window keeps its switches");
+	CASE(a_late_stamp_does_not_lose_the_switch,
+		"a switch just before the call is said to begin is the call's");
 	CASE(nested_calls_divide_the_switches, "a switch belongs to the innermost call");
 	CASE(a_first_switch_in_belongs_to_the_call_it_ends,
 		"a switch-in without its switch-out begins with the call");
