@@ -6,3 +6,10 @@ fr_unit_test(test_sched_times LIBS fr_recorder)
 foreach(how bpf switch nobody refused)
   fr_e2e_test(e2e_scheduling_${how} "scheduling.py;${how}")
 endforeach()
+
+# Also a measure of what a switch costs: bench/sched_cost.py.
+add_executable(bench_switches bench/bench_switches.c)
+target_link_libraries(bench_switches PRIVATE fr_flags Threads::Threads)
+foreach(step bpf switch)
+  fr_e2e_test(e2e_scheduling_rest_${step} "scheduling_rest.py;${step}")
+endforeach()
