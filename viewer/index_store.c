@@ -430,8 +430,10 @@ gboolean indexed_open(
 	int fd = -1;
 
 	*out = (struct indexed){ 0 };
-	if (folder && open_kept(folder, options, out))
+	if (folder && open_kept(folder, options, out)) {
+		unpack_fini(&out->trace->files);
 		return TRUE;
+	}
 	out->trace = trace_open(path, options->max_size, error);
 	if (!out->trace)
 		return FALSE;
@@ -469,6 +471,8 @@ gboolean indexed_open(
 	}
 	if (making)
 		fs_remove_tree(making);
+	/* Nobody reads the streams again: why keep them. */
+	unpack_fini(&out->trace->files);
 	return TRUE;
 }
 

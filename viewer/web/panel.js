@@ -121,7 +121,7 @@ export class Panel {
 	histogram(range, initial) {
 		const bars = element('div', { class: 'histogram' });
 		const list = element('div', {});
-		const kinds = ['syscall', 'wait', ...new Set((this.model.summary.syscalls || []).slice(0, 12).map((call) => `syscall:${call.call}`)), ...new Set((this.model.summary.regions || []).map((region) => `region:${region.type}`)), ...new Set((this.model.summary.tasks || []).map((task) => `task:${task.type}`))];
+		const kinds = ['syscall', 'wait', ...new Set((this.model.summary.calls || []).slice(0, 12).map((call) => `syscall:${call.call}`)), ...new Set((this.model.summary.regions || []).map((region) => `region:${region.type}`)), ...new Set((this.model.summary.tasks || []).map((task) => `task:${task.type}`))];
 		const show = async (what, bar = -1) => {
 			const limits = bar < 0 ? {} : { min: Math.round(10 ** (bar / 5)), max: Math.round(10 ** ((bar + 1) / 5)) };
 			const answer = await askJson('/api/histogram', { what, from: range.from, to: range.to, ...limits });

@@ -31,16 +31,31 @@ export function sortable(rows, columns, limit = 2000) {
 
 const number = (value) => value.toLocaleString('en');
 
+// Columns do not overlap and sum to `present`: by the kernel's records where they are, else by calls.
 export function threadsPage(model) {
-	const names = [...new Set(model.summary.threads.flatMap((thread) => Object.keys(thread.states)))];
-	const summed = names.sort((a, b) => model.summary.threads.reduce((sum, thread) => sum + (thread.states[b] || 0) - (thread.states[a] || 0), 0));
-	return [element('h2', {}, 'Threads'), element('p', { class: 'dim' }, `Times do not overlap and sum to what is in “present”. ${model.trace.receipt.scheduling || ''}`),
-		sortable(model.summary.threads, [['thread', (row) => row.name], ['tid', (row) => row.tid], ['pid', (row) => row.pid], ['present', (row) => row.present_ns, duration], ['CPU', (row) => row.cpu_ns, duration], ...summed.map((state) => [state, (row) => row.states[state] || 0, duration])])];
+	const threads = model.summary.threads;
+	const isKnown = threads.some((thread) => thread.run_ns !== undefined && thread.run_ns !== null && thread.sched !== 'unknown');
+	const statesOf = (thread) => (isKnown ? thread.blocked || {} : thread.states);
+	const names = [...new Set(threads.flatMap((thread) => Object.keys(statesOf(thread))))];
+	const sum = (state) => threads.reduce((total, thread) => total + (statesOf(thread)[state] || 0), 0);
+	names.sort((a, b) => sum(b) - sum(a));
+	const scheduled = isKnown ? [['running', (row) => row.run_ns, duration], ['runnable', (row) => row.runnable_ns, duration]] : [];
+	const title = (state) => (isKnown && state === 'running' ? 'blocked, no call' : state);
+	const blocked = names.map((state) => [title(state), (row) => statesOf(row)[state] || 0, duration]);
+	return [element('h2', {}, 'Threads'), element('p', { class: 'dim' }, `The columns right of “CPU” do not overlap and sum to “present”. ${model.trace.receipt.scheduling || ''}`),
+		sortable(threads, [['thread', (row) => row.name], ['tid', (row) => row.tid], ['pid', (row) => row.pid], ['present', (row) => row.present_ns, duration], ['CPU', (row) => row.cpu_ns, duration], ...scheduled, ...blocked])];
 }
 
 export function locksPage(model) {
 	const locks = model.summary.locks || [];
-	return [element('h2', {}, 'Locks'), ...locks.slice(0, 100).flatMap((lock) => [element('h3', {}, `${lock.kind} ${lock.obj || lock.address || ''}`, ' ', element('span', { class: 'dim' }, `${number(lock.n ?? lock.waits ?? 0)} waits, ${duration(lock.ns ?? lock.wait_ns ?? 0)}`)), sortable(lock.pairs || [], Object.keys((lock.pairs || [{}])[0] || {}).map((key) => [key.replace(/_ns$/, ''), (row) => row[key], key.endsWith('ns') ? duration : undefined]))])];
+	const pairs = (lock) => sortable(lock.pairs || [], ['waiter', 'waiter_site', 'site', 'holder', 'holder_site', 'holder_name', 'holder_tid', 'count', 'wait_ns', 'max_ns'].filter((key) => (lock.pairs || []).some((row) => row[key] !== undefined && row[key] !== null)).map((key) => [key.replace(/_ns$/, '').replaceAll('_', ' '), (row) => row[key], key.endsWith('_ns') ? duration : undefined]));
+	const open = (lock) => (lock.open ? `, ${lock.open} still waiting for ${duration(lock.open_ns)}` : '');
+	return [element('h2', {}, 'Locks'), ...(locks.length ? [] : [element('p', { class: 'dim' }, 'none')]), ...locks.slice(0, 100).flatMap((lock) => [element('h3', {}, `${lock.kind} ${lock.address}`, ' ', element('span', { class: lock.contended ? 'bad' : 'dim' }, `${number(lock.count)} waits, ${duration(lock.wait_ns)}${open(lock)}`)), lock.pairs && lock.pairs.length ? pairs(lock) : ''])];
+}
+
+export function callsPage(model) {
+	return [element('h2', {}, 'System calls'), element('p', { class: 'dim' }, '“all” are exact totals of the tracer, whether there is an event or not.'),
+		sortable(model.summary.calls || [], [['call', (row) => row.call], ['events', (row) => row.events], ['time', (row) => row.ns, duration], ['longest', (row) => row.max_ns, duration], ['bytes', (row) => row.bytes, bytes], ['errors', (row) => row.errors], ['all', (row) => (row.total ? row.total.count : null)], ['time of all', (row) => (row.total ? row.total.ns : null), duration], ['still open', (row) => row.open]])];
 }
 
 // Tables of the summary whose rows speak for themselves.
