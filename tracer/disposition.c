@@ -11,7 +11,7 @@
 #define MASK_SIZE sizeof(uint64_t)
 #define KERNEL_SA_RESTORER 0x04000000ul
 
-static uint32_t is_locked;
+static uint32_t locked_by;   /* the process whose thread has the lock; 0: nobody */
 static uintptr_t trampoline; /* of libc's handlers; 0: not known */
 
 FR_REAL(sigaction)
@@ -27,19 +27,28 @@ struct kernel_action {
 uint64_t disposition_lock(void)
 {
 	struct timespec moment = { 0, 50000 };
+	const uint32_t own = (uint32_t)sys(SYS_getpid);
 	const uint64_t all = ALL_SIGNALS;
 	uint64_t mask = 0;
 
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, MASK_SIZE);
-	/* Acquire: pairs with the release below. */
-	while (__atomic_exchange_n(&is_locked, 1, __ATOMIC_ACQUIRE))
+	for (;;) {
+		uint32_t holder = __atomic_load_n(&locked_by, __ATOMIC_RELAXED);
+
+		/*
+		 * One of the parent's had it at the fork: the program's own pthread_atfork() handlers come before ours. Acquire:
+		 * pairs with the release below.
+		 */
+		if (holder != own && __atomic_compare_exchange_n(&locked_by, &holder, own, 0,
+					     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return mask;
 		sys(SYS_nanosleep, &moment, NULL);
-	return mask;
+	}
 }
 
 void disposition_unlock(uint64_t mask)
 {
-	__atomic_store_n(&is_locked, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&locked_by, 0, __ATOMIC_RELEASE);
 	sys(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, MASK_SIZE);
 }
 
@@ -257,7 +266,7 @@ void disposition_after_fork(struct disposition *d)
 	struct sigaction now = { 0 };
 	int saved_errno = errno;
 
-	is_locked = 0;
+	locked_by = 0;
 	/* Another thread of the parent may have been in disposition_uninstall(). */
 	if (d->is_installed && REAL(sigaction)(d->signal, NULL, &now) == 0 && !is_ours(d, &now)) {
 		REAL(sigaction)(d->signal, &d->seen, NULL);

@@ -257,7 +257,8 @@ static int is_other_process(void)
 /* May this thread write of this process? Also when our destructor has run. */
 static int is_recorded(void)
 {
-	return fr_blackbox && !fr_self.in_vfork && !is_other_process();
+	return fr_blackbox && fr_blackbox->state != FR_PROCESS_OFF && !fr_self.in_vfork &&
+	       !is_other_process();
 }
 
 void process_note_end(int kind, int code)
