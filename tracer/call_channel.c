@@ -16,6 +16,9 @@
 /* No thread goes to sleep and is woken in less. */
 #define BLOCKED_NS 2000
 
+/* Arrays off the stack are remembered up to here, bytes: larger ones may be mappings of their own, and go with free(). */
+#define MAX_POLLED 4096
+
 /* call.n_heard: number of `heard` in use, or one of these. */
 #define IN_SPACE 0xff /* room, at WAIT_SPACE */
 #define IN_EPOLL 0xfe /* fr_private.epoll */
@@ -151,7 +154,7 @@ void call_channel_begin(struct fr_thread *t, struct call *call, uint32_t end, ui
 /* Is the array memory that can be read, as far as we know without asking? */
 static int is_readable(const struct fr_thread *t, uintptr_t at, size_t size, uintptr_t frame)
 {
-	if (at > frame && at < t->bounds.hi && size <= t->bounds.hi - at)
+	if (frame >= t->bounds.lo && at > frame && at < t->bounds.hi && size <= t->bounds.hi - at)
 		return 1;
 	return t->private && (uintptr_t)t->private->polled == at && size <= t->private->n_polled;
 }
@@ -193,7 +196,7 @@ void call_channel_polled(const void *array, size_t size)
 {
 	struct fr_private *private = fr_self.private;
 
-	if (private && fr_self.stage == FR_STAGE_ON && !fr_self.in_vfork) {
+	if (private && size <= MAX_POLLED && fr_self.stage == FR_STAGE_ON && !fr_self.in_vfork) {
 		private->polled = array;
 		private->n_polled = size;
 	}

@@ -157,7 +157,7 @@ void channel_connected(struct call *call, int64_t result, const struct sockaddr 
 	socklen_t size, uintptr_t frame)
 {
 	union address to = { 0 };
-	uint32_t listener, end;
+	uint32_t listener, end = 0;
 	uint64_t bit, *word;
 
 	if (likely(!(__atomic_load_n(&channel_n, __ATOMIC_RELAXED) & LISTENER_BIT)) ||
@@ -171,8 +171,11 @@ void channel_connected(struct call *call, int64_t result, const struct sockaddr 
 	word = known_word(listener, &bit);
 	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 		return;
-	channel_make_one(call->fd, CHANNEL_PAIR);
-	end = channel_end(call->fd);
+	/* It may be the second call for a connection that was in progress. */
+	if (!channel_end(call->fd)) {
+		channel_make_one(call->fd, CHANNEL_PAIR);
+		end = channel_end(call->fd);
+	}
 	if (end)
 		pending_add((uint64_t)channel_id(end) << 36 | (uint64_t)call->fd << KEY_BITS |
 			    key_of(listener));

@@ -204,8 +204,10 @@ int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, 
 	for (i = 0; i < N_PROBES; i++) {
 		unsigned at = (home + i) % N_ENTRIES;
 		uint64_t key = __atomic_load_n(&keys[at], __ATOMIC_RELAXED), waker;
+		/* Others: it may have waited itself, and never come back, or run what the rest waits for. */
+		unsigned n = (unsigned)(key & 0xffff) - (&keys[at] == t->waiting[WAIT_LOCK]);
 
-		if (!(key & 0xffff) || key >> 16 != obj || &keys[at] == t->waiting[WAIT_LOCK])
+		if (!(key & 0xffff) || !n || key >> 16 != obj)
 			continue;
 		if (release->stack == FR_STACK_NONE && frame)
 			release->stack = fr_capture(t, frame, FR_REPEAT_LOCK);
@@ -215,7 +217,7 @@ int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, 
 		waker |= release->is_shared ? SHARED : 0;
 		waker |= release->is_all ? ALL : 0;
 		waker |= release->is_end ? IS_END : 0;
-		waker |= (key & 0xffff) == 1 ? SOLE : 0;
+		waker |= n == 1 ? SOLE : 0;
 		leave_word(&rings[at], release->time_ns, waker, release->about);
 		is_told = 1;
 	}

@@ -184,6 +184,22 @@ static void a_release_says_how_it_was(void)
 	CHECK_INT(releases[0].tid, 42);
 }
 
+static void who_waited_itself_tells_the_others(void)
+{
+	struct wait_release releases[WAIT_N_RELEASES];
+	struct fr_thread a = waiter(100);
+	uint32_t mark, own;
+
+	own = wait_enter(&fr_self, WAIT_LOCK, 0x1000);
+	wait_release(0x1000, FR_FRAME());
+	mark = wait_enter(&a, WAIT_LOCK, 0x1000);
+	wait_release(0x1000, FR_FRAME());
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 1);
+	CHECK(releases[0].is_sole);
+	CHECK_INT(wait_leave(&fr_self, WAIT_LOCK, own, releases), 1);
+	CHECK_INT(wait_n_waiting, 0);
+}
+
 static void channels_are_counted_apart(void)
 {
 	struct wait_release releases[WAIT_N_RELEASES];
@@ -279,6 +295,7 @@ int main(void)
 	CASE(a_full_table_is_counted, "what has no room is counted");
 	CASE(the_right_release_is_picked, "of several releases the one that counted is picked");
 	CASE(a_release_says_how_it_was, "a release says how it was");
+	CASE(who_waited_itself_tells_the_others, "who waited itself tells the others");
 	CASE(channels_are_counted_apart, "channels are counted apart, and may be kept");
 	CASE(a_thread_that_ends_is_forgotten, "a thread that ends leaves nothing behind");
 	CASE(the_last_holder_is_named, "contending threads are told the last holder");
