@@ -119,6 +119,8 @@ static int snapshot_pack(
 	job.death = request->death;
 	job.death_signal = request->death_signal;
 	job.is_nameless = !request->has_names;
+	job.add_members = request->add_members;
+	job.members = request->members;
 	for (guint i = 0; i < snapshot->notes->len; i++)
 		pack_add_note(&job, g_ptr_array_index(snapshot->notes, i));
 	err = snapshot_file(rec, request, &file);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/units.h"
+#include "recorder/index_processes.h"
 #include "recorder/routes.h"
 #include "recorder/sched.h"
 
@@ -164,6 +165,8 @@ void route_index(struct http_request *request, void *user)
 		"<body><h1>trace-record</h1>\n<p>Recording <code>%s</code> (%s).</p>\n",
 		style, command, program);
 	add_state(html, context);
+	if (context->rundir)
+		index_processes_write(context->rundir, html);
 	g_string_append(html, endpoints);
 	g_string_append_printf(html,
 		"<p>In a terminal: <code>go tool pprof %sdebug/pprof/heap</code>, <code>curl "

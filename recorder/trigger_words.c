@@ -33,8 +33,10 @@ static const char *call_name(uint32_t call)
 static void append_time(GString *text, const char *what, const struct trace_trigger *trigger)
 {
 	char value[64], limit[64];
+	uint64_t unit = trigger->value >= 1000000 ? 100000 : 1;
 
-	units_duration_format((int64_t)MIN(trigger->value, INT64_MAX), value, sizeof(value));
+	units_duration_format(
+		(int64_t)MIN(trigger->value / unit * unit, INT64_MAX), value, sizeof(value));
 	units_duration_format((int64_t)MIN(trigger->limit, INT64_MAX), limit, sizeof(limit));
 	g_string_append_printf(text, "%s took %s (limit %s)", what, value, limit);
 }
@@ -80,8 +82,12 @@ char *trigger_words(const struct trace_trigger *trigger, const struct watch_proc
 		append_size(text, "live heap of", trigger);
 		break;
 	case FR_TRIGGER_ASKED:
-		g_string_append(text, *reason ? reason : "the program asked for it");
-		break;
+		/* "server (pid 12) asked for it: queue full" */
+		if (process)
+			g_string_append_printf(
+				text, "%s (pid %d) asked for it", process->name, (int)process->pid);
+		g_string_append_printf(text, "%s%s", process && *reason ? ": " : "", reason);
+		return g_string_free(text, FALSE);
 	default:
 		g_string_append(text, reason);
 		break;
