@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include "recorder/profile_process.h"
 #include "recorder/reply.h"
 #include "recorder/routes.h"
+#include "recorder/sched.h"
+#include "recorder/thread_times.h"
 #include "recorder/trigger.h"
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +32,7 @@
 struct process_metrics {
 	char pid[16];
 	double is_up, threads, resident_bytes, cpu_seconds;
+	double ready_seconds, switches;
 	bool is_traced; /* has all below */
 	struct fr_counters counters;
 	struct fr_call_total calls[FR_BB_MAX_CALLS];
@@ -157,6 +161,36 @@ static GPtrArray *read_processes(const char *rundir, pid_t main_pid, unsigned *n
 	return all;
 }
 
+static void read_scheduling(struct sched *sched, const GPtrArray *processes)
+{
+	for (guint i = 0; i < processes->len; i++) {
+		struct process_metrics *metrics = g_ptr_array_index(processes, i);
+		struct thread_times times;
+		bool is_known = sched_process_times(
+			sched, (pid_t)strtol(metrics->pid, NULL, 10), &times);
+
+		metrics->ready_seconds = is_known ? (double)times.delay_ns / 1e9 : NAN;
+		metrics->switches = is_known ? (double)times.slices : NAN;
+	}
+}
+
+/* What is recorded of the scheduler. */
+static void add_scheduling(struct metrics *metrics, struct sched *sched)
+{
+	struct sched_status status;
+
+	sched_status(sched, &status);
+	metrics_family(metrics, "flightrec_sched_step",
+		"How the scheduler is seen just now: always 1, the step is the label.");
+	metrics_add(metrics, 1, "step", sched_step_name(status.step), NULL);
+	metrics_family(metrics, "flightrec_sched_records_lost_total",
+		"Records of switches that were written over before they were read.");
+	metrics_add(metrics, (double)status.n_lost, NULL);
+	metrics_family(metrics, "flightrec_sched_reader_cpu_seconds_total",
+		"CPU time the recorder used to read them.");
+	metrics_add(metrics, (double)status.drain_ns / 1e9, NULL);
+}
+
 /* A family with one value per process; `offset` is that of a double, or of a uint64_t counter. */
 struct family {
 	const char *name, *help;
@@ -173,6 +207,12 @@ static const struct family families[] = {
 		VALUE(resident_bytes), OF_KERNEL },
 	{ "flightrec_cpu_seconds_total", "CPU time the process used, user and system.",
 		VALUE(cpu_seconds), OF_KERNEL },
+	{ "flightrec_run_queue_seconds_total",
+		"Time threads were ready to run, but had no CPU, to the last second.",
+		VALUE(ready_seconds), OF_KERNEL },
+	{ "flightrec_sched_switches_total",
+		"Times threads were put on a CPU, to the last second.", VALUE(switches),
+		OF_KERNEL },
 	{ "flightrec_heap_live_bytes", "Heap memory in use, estimated from samples.",
 		VALUE(live_bytes), OF_TRACER },
 	{ "flightrec_heap_live_objects", "Heap objects in use, estimated from samples.",
@@ -318,6 +358,7 @@ void route_metrics(struct http_request *request, void *user)
 	g_autoptr(GPtrArray) processes =
 		read_processes(context->rundir, atomic_load(&context->pid), &n_omitted);
 
+	read_scheduling(context->sched, processes);
 	for (size_t i = 0; i < G_N_ELEMENTS(families); i++)
 		add_family(&metrics, &families[i], processes);
 	metrics_family(&metrics, "flightrec_syscalls_total",
@@ -326,6 +367,7 @@ void route_metrics(struct http_request *request, void *user)
 	metrics_family(&metrics, "flightrec_syscall_seconds_total",
 		"Time in these calls, by call; waiting included.");
 	add_calls(&metrics, processes, true);
+	add_scheduling(&metrics, context->sched);
 	add_triggers(&metrics, context->triggers);
 	add_own(&metrics, context, n_omitted);
 	http_reply(request, 200, CONTENT_TYPE, text->str, text->len);

@@ -18,7 +18,7 @@
 #include "recorder/sched_refusal.h"
 #include "recorder/sched_switch.h"
 
-#define DRAIN_NS 50000000ull
+#define DRAIN_NS 25000000ull
 #define MIN_DRAIN_NS 4000000ull
 #define BUSY_SHARE 0.2
 #define LOOK_NS 1000000000ull
@@ -341,6 +341,19 @@ void sched_status(struct sched *sched, struct sched_status *status)
 	status->switches_per_s = sched->switches_per_s;
 	status->drain_ns = own_ns(sched);
 	pthread_mutex_unlock(&sched->mutex);
+}
+
+bool sched_process_times(struct sched *sched, pid_t pid, struct thread_times *times_out)
+{
+	bool is_known = false;
+
+	if (!sched)
+		return false;
+	pthread_mutex_lock(&sched->mutex);
+	if (sched->times)
+		is_known = sched_times_process(sched->times, pid, times_out);
+	pthread_mutex_unlock(&sched->mutex);
+	return is_known;
 }
 
 struct cpu_times *sched_times_at(struct sched *sched, uint64_t ns)

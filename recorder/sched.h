@@ -16,6 +16,7 @@
 
 struct archive_out;
 struct cpu_times;
+struct thread_times;
 struct ctf_clock;
 struct fr_control;
 struct sched;
@@ -89,6 +90,12 @@ struct cpu_times *sched_times_at(struct sched *sched, uint64_t ns);
 struct sched_switches {
 	int64_t n_in, n_out, n_preempted;
 };
+
+/*
+ * What all threads of a living traced process have used, its ended ones with it as far as they were seen. False: it is not
+ * known. Switches are `slices`; the counts of their kinds are -1.
+ */
+bool sched_process_times(struct sched *sched, pid_t pid, struct thread_times *times_out);
 
 /* What sched_pack() wrote, for the receipt. */
 struct sched_packed {

@@ -2,7 +2,7 @@
 /*
  * Shared by the parts of sched.h: sched.c (the thread, the ladder), sched_pack.c, sched_describe.c. Nobody else includes this.
  *
- * Lock: `mutex` guards everything; the thread holds it while it empties rings (every 50 ms, well below 1 ms) and looks at
+ * Lock: `mutex` guards everything; the thread holds it while it empties rings (every 25 ms, well below 1 ms) and looks at
  * the threads (once a second, 0.6 µs each).
  */
 #pragma once

@@ -17,8 +17,13 @@
 #include "recorder/sched_refusal.h"
 #include "recorder/sched_ring.h"
 
-/* 21,000 records: a second of 10,000 switches, and looked at 20 times as often. */
-#define RING_BYTES (512u << 10)
+/*
+ * 43,000 records: 0.1 s of the 200,000 switches a second that one CPU may have in bursts; looked at every 25 ms or sooner. A quarter of it
+ * will do, which is less than every user may lock; on very many CPUs it is all that is asked for.
+ */
+#define RING_BYTES (1u << 20)
+#define FAIR_RING_BYTES (256u << 10)
+#define MANY_CPUS 64u
 #define MIN_RING_BYTES (16u << 10)
 #define MAX_THREADS 65536u
 #define MAX_PASSES 4
@@ -141,7 +146,7 @@ struct sched_switch *sched_switch_new(pid_t pid, char **why_out, char **note_out
 {
 	unsigned n_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
 	struct sched_switch *sw = g_new0(struct sched_switch, 1);
-	size_t size = RING_BYTES;
+	size_t size = n_cpus > MANY_CPUS ? FAIR_RING_BYTES : RING_BYTES;
 	int err, is_map = 0;
 
 	*why_out = *note_out = NULL;
@@ -159,7 +164,7 @@ struct sched_switch *sched_switch_new(pid_t pid, char **why_out, char **note_out
 		sched_switch_free(sw);
 		return NULL;
 	}
-	if (size < RING_BYTES)
+	if (size < FAIR_RING_BYTES)
 		*note_out = g_strdup_printf(
 			"the memory that perf events may lock (kernel.perf_event_mlock_kb, "
 			"RLIMIT_MEMLOCK) allows rings of %zu KiB for each CPU only",

@@ -37,8 +37,8 @@ struct thread {
 };
 
 struct process {
-	uint16_t proc; /* its newest blackbox */
-	uint32_t n_looks;
+	uint16_t proc;		  /* its newest blackbox */
+	struct thread_times gone; /* of threads that have ended */
 };
 
 struct sched_times {
@@ -47,7 +47,6 @@ struct sched_times {
 	GHashTable *processes; /* owned: pid → struct process, owned */
 	GArray *pids;	       /* owned: pid_t, the living */
 	GHashTable *threads;   /* owned: proc << 32 | tid → struct thread, owned */
-	GHashTable *gone_ns;   /* owned: pid → int64_t delay of its ended threads, owned */
 	unsigned n_threads, n_files, max_files, n_status;
 };
 
@@ -76,7 +75,6 @@ struct sched_times *sched_times_new(const char *rundir)
 	times->processes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	times->pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
 	times->threads = g_hash_table_new_full(NULL, NULL, NULL, thread_free);
-	times->gone_ns = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	return times;
 }
 
@@ -87,7 +85,6 @@ void sched_times_free(struct sched_times *times)
 	g_hash_table_unref(times->processes);
 	g_array_unref(times->pids);
 	g_hash_table_unref(times->threads);
-	g_hash_table_unref(times->gone_ns);
 	g_free(times);
 }
 
@@ -208,6 +205,17 @@ static uint64_t thread_look(struct sched_times *times, pid_t pid, uint16_t proc,
 	return thread_note(times, thread, procfs_now(), seen);
 }
 
+static void add_last(struct thread_times *sum, const struct thread *thread)
+{
+	const struct row *last = thread->n_rows ? &thread->rows[thread->n_rows - 1] : NULL;
+
+	if (!last || last->times.slices < 0)
+		return;
+	sum->cpu_ns += last->times.cpu_ns;
+	sum->delay_ns += last->times.delay_ns;
+	sum->slices += last->times.slices;
+}
+
 /* Closes what is gone, and forgets what has been for long. */
 static void drop_gone(struct sched_times *times, uint64_t began_ns)
 {
@@ -216,7 +224,7 @@ static void drop_gone(struct sched_times *times, uint64_t began_ns)
 
 	g_hash_table_iter_init(&iter, times->threads);
 	while (g_hash_table_iter_next(&iter, NULL, (void **)&thread)) {
-		int64_t *gone;
+		struct process *process;
 
 		if (thread->seen_ns >= began_ns)
 			continue;
@@ -225,14 +233,10 @@ static void drop_gone(struct sched_times *times, uint64_t began_ns)
 			if (thread->files.schedstat >= 0 || thread->files.status >= 0)
 				times->n_files -= 2;
 			thread_files_close(&thread->files);
-			gone = g_hash_table_lookup(times->gone_ns, GINT_TO_POINTER(thread->pid));
-			if (!gone) {
-				gone = g_new0(int64_t, 1);
-				g_hash_table_insert(
-					times->gone_ns, GINT_TO_POINTER(thread->pid), gone);
-			}
-			if (thread->n_rows)
-				*gone += MAX(thread->rows[thread->n_rows - 1].times.delay_ns, 0);
+			process =
+				g_hash_table_lookup(times->processes, GINT_TO_POINTER(thread->pid));
+			if (process)
+				add_last(&process->gone, thread);
 		}
 		if (began_ns - thread->seen_ns > GONE_NS ||
 			g_hash_table_size(times->threads) >= MAX_THREADS)
@@ -256,7 +260,6 @@ uint64_t sched_times_look(struct sched_times *times)
 		g_autoptr(GArray) threads = procfs_threads(pid, MAX_THREADS);
 
 		if (!threads->len) {
-			g_hash_table_remove(times->gone_ns, key);
 			g_hash_table_iter_remove(&iter);
 			continue;
 		}
@@ -365,25 +368,19 @@ GHashTable *sched_times_spans(
 	return spans;
 }
 
-int64_t sched_times_delay_ns(const struct sched_times *times, pid_t pid)
+bool sched_times_process(const struct sched_times *times, pid_t pid, struct thread_times *times_out)
 {
-	const int64_t *gone = g_hash_table_lookup(times->gone_ns, GINT_TO_POINTER(pid));
-	int64_t sum = gone ? *gone : 0;
-	bool is_known = gone != NULL;
+	const struct process *process = g_hash_table_lookup(times->processes, GINT_TO_POINTER(pid));
 	GHashTableIter iter;
 	struct thread *thread;
 
+	if (!process)
+		return false;
+	*times_out = process->gone;
 	g_hash_table_iter_init(&iter, times->threads);
-	while (g_hash_table_iter_next(&iter, NULL, (void **)&thread)) {
-		const struct row *last;
-
-		if (thread->pid != pid || thread->is_gone || !thread->n_rows)
-			continue;
-		last = &thread->rows[thread->n_rows - 1];
-		if (last->times.delay_ns < 0)
-			continue;
-		is_known = true;
-		sum += last->times.delay_ns;
-	}
-	return is_known ? sum : -1;
+	while (g_hash_table_iter_next(&iter, NULL, (void **)&thread))
+		if (thread->pid == pid && !thread->is_gone)
+			add_last(times_out, thread);
+	times_out->voluntary = times_out->involuntary = -1;
+	return true;
 }

@@ -41,5 +41,6 @@ struct cpu_times *sched_times_between(const struct sched_times *times, uint64_t 
 GHashTable *sched_times_spans(
 	const struct sched_times *times, uint64_t floor_ns, uint64_t begin_ns, uint64_t end_ns);
 
-/* Time ready but not running so far, of process `pid` with its ended threads as far as was seen; -1: unknown. */
-int64_t sched_times_delay_ns(const struct sched_times *times, pid_t pid);
+/* See sched_process_times(). */
+bool sched_times_process(
+	const struct sched_times *times, pid_t pid, struct thread_times *times_out);

@@ -57,6 +57,21 @@ def kernel_times(pid):
     return times
 
 
+def settled_times(pids):
+    """The same, once nothing changes any more; and when that was."""
+    def look():
+        return {tid: times for pid in pids for tid, times in kernel_times(pid).items()}
+
+    times = look()
+    for _ in range(50):
+        time.sleep(0.2)
+        before, times = times, look()
+        if before == times:
+            return times, time.time_ns() - 100_000_000
+    check(False, "the threads come to rest")
+    return times, time.time_ns()
+
+
 class Event(dict):
     pass
 
@@ -134,6 +149,8 @@ def check_thread(name, thread, used):
         f"{name}: {thread.n_preempted} preemptions, the kernel counts {used.involuntary}",
     )
     slack = used.cpu // 100 + SWITCH_NS * used.slices
+    if thread.n_in < used.slices:
+        slack += used.cpu // 16
     check(
         abs(thread.run - used.cpu) <= slack,
         f"{name}: ran {thread.run:,} ns by records, {used.cpu:,} by the kernel",
@@ -141,6 +158,8 @@ def check_thread(name, thread, used):
     queued = thread.queued + thread.waited
     if STEP == "bpf":
         slack = used.delay // 100 + WAKE_NS * used.slices
+        if thread.n_in < used.slices:
+            slack += used.delay // 16
         check(
             abs(queued - used.delay) <= slack,
             f"{name}: ready for {queued:,} ns by records, {used.delay:,} by the kernel",
@@ -178,11 +197,12 @@ def check_state(events, used):
         for field in ("slices", "voluntary", "involuntary"):
             got, want = int(event[field]), getattr(times, field)
             # The first and the last look are at the run's ends, not the work's.
-            check(0 <= got - want <= 3, f"{event['name']}: {field} {got}, worked for {want}")
+            check(0 <= got - want <= 30, f"{event['name']}: {field} {got}, worked for {want}")
         for field in ("cpu", "delay"):
             got, want = int(event[field]), getattr(times, field)
+            more = {"cpu": 2_000_000, "delay": 100_000_000}[field]
             check(
-                abs(got - want) <= want // 100 + 200_000,
+                -want // 100 <= got - want <= want // 100 + more,
                 f"{event['name']}: {field} {got:,}, worked for {want:,}",
             )
 
@@ -203,7 +223,7 @@ def receipt(events):
     }
 
 
-def compare(recorder, trace, before, after, child):
+def compare(recorder, trace, before, after, begin, end):
     used = {
         tid: Times(*(b - a for a, b in zip(before[tid], after[tid])))
         for tid in after
@@ -215,7 +235,7 @@ def compare(recorder, trace, before, after, child):
     check(said["scheduling.step"] == STEP, f"the step is {said['scheduling.step']}")
     threads = collections.defaultdict(Thread)
     for event in events:
-        if event["name_"].startswith("flightrec_kernel:"):
+        if event["name_"].startswith("flightrec_kernel:") and begin <= event["at"] <= end:
             threads[int(event["tid"])].feed(event)
     names = {
         int(e["tid"]): e["name"].strip('"') for e in events if e["name_"] == "flightrec_state:thread"
@@ -245,11 +265,26 @@ def compare(recorder, trace, before, after, child):
         check(wakers["ping"] > 1000 and wakers["pong"] > 1000, f"so are threads: {wakers}")
 
 
+def check_metrics(recorder, pid):
+    """The sums over the threads, which rest now."""
+    time.sleep(1.2)
+    times = kernel_times(pid).values()
+    text = recorder.get("/metrics")[1].decode()
+    for name, want in (
+        ("flightrec_sched_switches_total", sum(t.slices for t in times)),
+        ("flightrec_run_queue_seconds_total", sum(t.delay for t in times) / 1e9),
+    ):
+        found = re.search(rf'^{name}{{pid="{pid}"}} (\S+)$', text, re.M)
+        # The tracer's threads are in it, and few things they have done.
+        if check(found, f"{name} is there"):
+            check_near(float(found[1]), want, 0.1, name)
+    check(f'flightrec_sched_step{{step="{STEP}"}} 1' in text, "so is the step")
+
+
 def work(ask, answer):
     ask.write("go\n")
     ask.flush()
     check(answer.readline() == "done\n", "the threads have worked")
-    time.sleep(0.3)  # the last of them reaches its barrier
 
 
 def main():
@@ -282,14 +317,13 @@ def main():
             trace = recorder.output / "trace.out"
             status, body = recorder.get("/debug/trace/recorder/run?duration=60s")
             check(status == 200, f"run: {body}")
-            time.sleep(0.3)
-            before = {**kernel_times(pid), **kernel_times(child)}
+            before, begin = settled_times((pid, child))
             work(ask, answer)
-            after = {**kernel_times(pid), **kernel_times(child)}
+            after, end = settled_times((pid, child))
             recorder.get("/debug/trace/recorder/stop")
             check(wait_for(trace.exists, 30), "the trace is there")
-            compare(recorder, trace, before, after, child)
-            print(recorder.state()["data"]["scheduling"], flush=True)
+            compare(recorder, trace, before, after, begin, end)
+            check_metrics(recorder, pid)
             ask.close()
             check(recorder.process.wait(30) == 0, "the program ends with 0")
     done()
