@@ -129,7 +129,8 @@ static int derive(const char *viewer, const struct past_query *query, int trace_
 	g_autofree char *words = past_window_comment(&result->window);
 	g_autofree char *type = g_strdup_printf("--type=%s", query->type);
 	g_autofree char *pid = g_strdup_printf("--pid=%d", (int)query->pid);
-	g_autofree char *comment = g_strdup_printf("--comment=%s", words);
+	g_autofree char *comment = g_strdup_printf(
+		"--comment=%s%s%s", words, query->note ? "; " : "", query->note ? query->note : "");
 	const char *args[MAX_ARGS] = { "pprof", type, comment, "--window" };
 	struct viewer_job job = {
 		.program = viewer,

@@ -34,6 +34,7 @@ struct past_query {
 	bool is_text;		     /* for people */
 	bool (*is_gone)(void *user); /* whether to give up; NULL: never */
 	void *user;
+	const char *note; /* one more sentence for the profile; NULL: none */
 };
 
 /* What came of it. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/units.h"
 #include "recorder/past.h"
 #include "recorder/pprof_query.h"
 #include "recorder/procfs.h"
@@ -26,22 +27,27 @@
 /* Headers have their limits, too. */
 #define MAX_NOTE 1024
 
+#define DERIVED "Derived from the flight recorder: "
+
 const struct past_kind past_kinds[] = {
-	{ "lock", "lock",
-		"Waits for mutexes, read-write locks and spin locks. Derived, as the next ones.",
-		false },
-	{ "net", "net", "Waits for the network.", false },
-	{ "offcpu", "offcpu", "Time off the processor, at the stack that waited.", true },
-	{ "sched", "sched", "Time ready to run, but not running.", true },
-	{ "sync", "sync", "Waits for locks, conditions, semaphores, barriers and other threads.",
-		false },
-	{ "syscall", "syscall", "Time in all other system calls made through libc.", false },
-	{ "waker", "waker",
-		"Who made others wait: the stack that let them go on, and for how long.", false },
-	{ "wall", "wall", "Time of all threads, on the processor and off it.", false },
-	{ "block", "block", NULL, false },
-	{ "mutex", "mutex", NULL, false },
-	{ "allocs", "allocs", NULL, false },
+	{ "lock", "lock", DERIVED "waits by lock, which a label names.", PAST_LACKS_WAITS, false },
+	{ "net", "net", DERIVED "waits for the network.", PAST_LACKS_CALLS, false },
+	{ "offcpu", "offcpu", DERIVED "time off the processor, at the stack that waited.",
+		PAST_LACKS_NOTHING, true },
+	{ "sched", "sched", DERIVED "time ready to run, but not running.", PAST_LACKS_NOTHING,
+		true },
+	{ "sync", "sync",
+		DERIVED "waits for locks, conditions, semaphores, barriers and other threads.",
+		PAST_LACKS_WAITS, false },
+	{ "syscall", "syscall", DERIVED "time in all other system calls made through libc.",
+		PAST_LACKS_CALLS, false },
+	{ "waker", "waker", DERIVED "who made others wait: the stack that let them go on.",
+		PAST_LACKS_WAITS, false },
+	{ "wall", "wall", DERIVED "time of all threads, on the processor and off it.",
+		PAST_LACKS_NOTHING, false },
+	{ "block", "block", NULL, PAST_LACKS_WAITS, false },
+	{ "mutex", "mutex", NULL, PAST_LACKS_WAITS, false },
+	{ "allocs", "allocs", NULL, PAST_LACKS_NOTHING, false },
 	{ 0 },
 };
 
@@ -95,8 +101,12 @@ static bool is_gone(void *user)
 /* A header of one line. */
 static void add_header(struct http_request *request, const char *name, const char *text)
 {
-	g_autofree char *line = g_strndup(text, MAX_NOTE);
+	g_autoptr(GString) plain = g_string_new(text);
+	g_autofree char *line = NULL;
 
+	/* Headers are ASCII; the one other letter of ours is that of microseconds. */
+	g_string_replace(plain, "µ", "u", 0);
+	line = g_strndup(plain->str, MAX_NOTE);
 	for (char *at = line; *at; at++)
 		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7f)
 			*at = '?';
@@ -114,15 +124,35 @@ static void add_scheduling(
 	add_header(request, "X-Flightrec-Scheduling", sentence);
 }
 
+/* What a profile of this kind leaves out by the settings, to g_free(); NULL: nothing. */
+static char *lack_of(const struct routes_context *context, const struct wish *wish)
+{
+	bool is_ring = wish->seconds != PPROF_SECONDS_AHEAD;
+	uint64_t ns = 0;
+	char text[64];
+
+	if (wish->kind->lack == PAST_LACKS_WAITS)
+		ns = context->control->lock_ns;
+	else if (wish->kind->lack == PAST_LACKS_CALLS)
+		ns = is_ring ? context->control->ring_syscall_ns : context->control->syscall_ns;
+	if (!ns)
+		return NULL;
+	units_duration_format((int64_t)ns, text, sizeof(text));
+	return g_strdup_printf("%s shorter than %s are counted, not recorded",
+		wish->kind->lack == PAST_LACKS_WAITS ? "waits" : "calls", text);
+}
+
 /* What is said beside the profile. */
 static void add_headers(struct http_request *request, struct routes_context *context,
-	const struct past_kind *kind, const struct past_result *result)
+	const struct wish *wish, const struct past_result *result)
 {
 	g_autofree char *window = past_window_header(&result->window), *note = NULL;
+	g_autofree char *lack = lack_of(context, wish);
+	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GString) lost = g_string_new(NULL);
 
 	add_header(request, "X-Flightrec-Window", window);
-	add_scheduling(request, context, kind);
+	add_scheduling(request, context, wish->kind);
 	if (result->lost_events == UINT64_MAX)
 		g_string_append(lost, "an unknown number of events");
 	else if (result->lost_events)
@@ -130,15 +160,15 @@ static void add_headers(struct http_request *request, struct routes_context *con
 	if (lost->len)
 		add_header(request, "X-Flightrec-Lost", lost->str);
 	if (past_window_is_short(&result->window))
-		note = past_window_comment(&result->window);
-	if (note && result->notes) {
-		char *both = g_strdup_printf("%s; %s", note, result->notes);
-
-		g_free(note);
-		note = both;
-	}
-	if (note || result->notes)
-		add_header(request, "X-Flightrec-Note", note ? note : result->notes);
+		g_ptr_array_add(notes, past_window_comment(&result->window));
+	if (lack)
+		g_ptr_array_add(notes, g_strdup(lack));
+	if (result->notes)
+		g_ptr_array_add(notes, g_strdup(result->notes));
+	g_ptr_array_add(notes, NULL);
+	note = g_strjoinv("; ", (char **)notes->pdata);
+	if (*note)
+		add_header(request, "X-Flightrec-Note", note);
 }
 
 /* Sends the text of a nameless file; takes over `fd`. */
@@ -173,7 +203,7 @@ static void reply_result(struct http_request *request, struct routes_context *co
 		close(result->fd);
 		reply_pprof_error(request, 500, "trace-view wrote no profile");
 	} else {
-		add_headers(request, context, wish->kind, result);
+		add_headers(request, context, wish, result);
 		if (wish->is_text)
 			reply_text(request, result->fd, st.st_size);
 		else
@@ -222,9 +252,11 @@ static void reply_past(
 {
 	struct past_query query = query_of(request, context, wish);
 	struct past_result result;
-	g_autofree char *why = NULL;
-	int rc = past_take(context->past, &query, &result, &why);
+	g_autofree char *why = NULL, *lack = lack_of(context, wish);
+	int rc;
 
+	query.note = lack;
+	rc = past_take(context->past, &query, &result, &why);
 	if (rc)
 		reply_failure(request, context, wish, rc, &result, why);
 	else
@@ -266,9 +298,10 @@ static void reply_ahead(
 	struct recording_info info = { 0 };
 	struct past_window window = { .asked_ns = wish->asked_ns };
 	struct past_result result;
-	g_autofree char *why = NULL;
+	g_autofree char *why = NULL, *lack = lack_of(context, wish);
 	int fd = -1, rc;
 
+	query.note = lack;
 	if (!record(request, context, wish->asked_ns, &info, &fd))
 		return;
 	window.end_ns = info.end_ns;

@@ -6,12 +6,20 @@
 
 #include "recorder/routes.h"
 
+/* What is counted, but not recorded. */
+enum past_lack {
+	PAST_LACKS_NOTHING = 0,
+	PAST_LACKS_WAITS, /* shorter than --lock-threshold */
+	PAST_LACKS_CALLS, /* shorter than --syscall-threshold, in the flight recorder than its own threshold, too */
+};
+
 /* One profile that is derived. */
 struct past_kind {
 	const char *name; /* in the URL */
 	const char *type; /* of trace-view pprof */
 	const char *
 		about; /* for the index page; NULL: it is one of the sampled profiles, too, whose past this is */
+	enum past_lack lack;
 	bool needs_switches; /* from records of the kernel's scheduler */
 };
 
