@@ -16,6 +16,9 @@
 /* No thread goes to sleep and is woken in less. */
 #define BLOCKED_NS 2000
 
+/* Of several that waited for the same, how long after it one may come back and still be thought woken by it. */
+#define CROWD_NS 200000
+
 /* Arrays off the stack are remembered up to here, bytes: larger ones may be mappings of their own, and go with free(). */
 #define MAX_POLLED 4096
 
@@ -58,21 +61,28 @@ static const uint8_t operations[FR_CALL_N] = {
 	[FR_CALL_shutdown] = END,
 };
 
-static void tell(
+/* Returns whether anybody waited. */
+static int tell(
 	struct fr_thread *t, const struct call *call, uintptr_t name, bool is_end, uintptr_t frame)
 {
-	struct wait_release release = {
-		.time_ns = call->begin_ns, .stack = call->stack, .is_end = is_end
-	};
+	struct wait_release release = { .time_ns = call->begin_ns,
+		.stack = call->stack,
+		.about = channel_of_name(name),
+		.is_end = is_end };
 	uintptr_t epolls[CHANNEL_WATCHERS];
+	int is_told, is_heard;
 	unsigned n, i;
 
 	if (likely(!__atomic_load_n(&wait_n_channels, __ATOMIC_RELAXED)))
-		return;
-	wait_tell(t, name, &release, frame);
+		return 0;
+	/* Those who wait for it in different ways may take it from each other. */
 	n = channel_watchers(name, epolls);
+	release.is_crowd = n > 0;
+	is_told = is_heard = wait_tell(t, name, &release, frame);
+	release.is_crowd = n > 1 || is_told;
 	for (i = 0; i < n; i++)
-		wait_tell(t, epolls[i], &release, frame);
+		is_heard |= wait_tell(t, epolls[i], &release, frame);
+	return is_heard;
 }
 
 /* One more channel that the call waits for. */
@@ -127,10 +137,12 @@ void call_channel_begin(struct fr_thread *t, struct call *call, uint32_t end, ui
 			tell(t, call, channel_space(peer), false, frame);
 		break;
 	case PUT:
-		tell(t, call, channel_data(peer), false, frame);
-		/* There is always room in an eventfd, as far as anybody will wait for it. */
-		if (unlikely(!t->private) || channel_kind(end) != CHANNEL_PAIR ||
-			!fr_wants(FR_EVENTS_SCHED))
+		/*
+		 * Where somebody waits for data there is room: that it is read before we are back says nothing. In an
+		 * eventfd there always is, as far as anybody will wait for it.
+		 */
+		if (tell(t, call, channel_data(peer), false, frame) || unlikely(!t->private) ||
+			channel_kind(end) != CHANNEL_PAIR || !fr_wants(FR_EVENTS_SCHED))
 			break;
 		t->private->space.mark = wait_enter(t, WAIT_SPACE, channel_space(end));
 		call->n_heard = IN_SPACE;
@@ -257,7 +269,9 @@ static void consider(struct ending *ending, const struct wait_release *releases,
 		return;
 	who = wait_pick(releases, n, end_ns);
 	/* Somebody else may have been woken by it; another process may have the end open. */
-	if (!is_near(who, end_ns) && (!who->is_sole || who->is_end))
+	if (!who->is_sole && end_ns - who->time_ns > CROWD_NS)
+		return;
+	if (who->is_end && !is_near(who, end_ns))
 		return;
 	if (who->is_end && !is_end_told)
 		return;

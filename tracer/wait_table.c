@@ -217,7 +217,7 @@ int wait_tell(struct fr_thread *t, uintptr_t obj, struct wait_release *release, 
 		waker |= release->is_shared ? SHARED : 0;
 		waker |= release->is_all ? ALL : 0;
 		waker |= release->is_end ? IS_END : 0;
-		waker |= n == 1 ? SOLE : 0;
+		waker |= n == 1 && !release->is_crowd ? SOLE : 0;
 		leave_word(&rings[at], release->time_ns, waker, release->about);
 		is_told = 1;
 	}

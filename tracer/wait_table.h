@@ -34,6 +34,7 @@ struct wait_release {
 	bool is_shared; /* a reader, and others may have kept the lock */
 	bool is_all;	/* it let go all that waited (broadcast, last at a barrier) */
 	bool is_sole;	/* nobody else waited then */
+	bool is_crowd;	/* of wait_tell(): others may have waited under another name */
 	bool is_end;	/* it closed its end of a channel, of which there may be others */
 };
 

@@ -84,6 +84,12 @@ def test_wakes(folder):
     for want in wants:
         test_one(events, want)
     test_two(events, [x for x in wants if x["what"] == "two"])
+    # Each channel has its number: the waits at one descriptor pair have the same, no two pairs do.
+    pipe = [x for x in events if x["event"] == "flightrec_sched:woken" and x["call"] == "read"]
+    check(
+        all(x["obj"] for x in pipe) and len({x["obj"] for x in pipe}) == len(pipe),
+        f"channels have numbers: {[x['obj'] for x in pipe]}",
+    )
     # Nothing else was claimed but what happened.
     woken = [x for x in events if x["event"] == "flightrec_sched:woken"]
     waiters = {int(x["waiter"]) for x in wants if x["call"] != "-"}

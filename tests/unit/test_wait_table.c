@@ -187,6 +187,7 @@ static void a_release_says_how_it_was(void)
 static void who_waited_itself_tells_the_others(void)
 {
 	struct wait_release releases[WAIT_N_RELEASES];
+	struct wait_release crowd = { .is_crowd = true };
 	struct fr_thread a = waiter(100);
 	uint32_t mark, own;
 
@@ -197,6 +198,11 @@ static void who_waited_itself_tells_the_others(void)
 	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 1);
 	CHECK(releases[0].is_sole);
 	CHECK_INT(wait_leave(&fr_self, WAIT_LOCK, own, releases), 1);
+	/* Others wait for the same under another name. */
+	mark = wait_enter(&a, WAIT_LOCK, 0x1000);
+	CHECK(wait_tell(&fr_self, 0x1000, &crowd, 0));
+	CHECK_INT(wait_leave(&a, WAIT_LOCK, mark, releases), 1);
+	CHECK(!releases[0].is_sole);
 	CHECK_INT(wait_n_waiting, 0);
 }
 
