@@ -47,7 +47,7 @@ def check_json(space, trace):
 
 
 def check_text(space, trace):
-    for argv in (["summary", trace], [trace]):
+    for argv in (["summary", trace], ["summary", "--top=20", trace]):
         result = space.view(*argv)
         text = result.stdout.decode()
         check(result.returncode == 0 and not result.stderr, f"{argv}: {result.stderr}")
