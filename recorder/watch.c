@@ -107,6 +107,8 @@ static void replace_image(struct watch *watch, struct watch_entry *old, struct w
 	old->process = entry->process;
 	old->n_triggers = old->execed_ns = 0;
 	old->is_away = false;
+	/* Launchers enter a cgroup before they exec(). */
+	old->oom = oom_add(watch->oom, old->process.pid);
 	watch_entry_free(entry);
 }
 

@@ -7,7 +7,7 @@ import signal
 import uuid
 from pathlib import Path
 
-from lib import IS_ROOT, NOBODY, Folder, Recorder, check, done, recorded, wait_for
+from lib import IS_ROOT, NOBODY, Folder, Recorder, check, done, recorded, run, wait_for
 
 MARK = uuid.uuid4().hex
 PLACES = ("/dev/shm", "/tmp", "/run", "/run/user", "/var/run", "/var/run/lttng", "/var/tmp")
@@ -96,7 +96,8 @@ def main():
                     check(code == want, f"{who}: stopped by a signal: {code}, not {want}")
 
             def ran(i):
-                with Recorder(folder, ["sleep", "1000"], uid=user) as recorder:
+                options = ["--on-death", "none"]
+                with Recorder(folder, ["sleep", "1000"], uid=user, options=options) as recorder:
                     status, body = recorder.json("/debug/trace/recorder/run?duration=30m")
                     if status == 400:  # 30 min is the first refused duration
                         status, body = recorder.json("/debug/trace/recorder/run?duration=29m")
@@ -123,7 +124,7 @@ def main():
                 recorder.log.close()
 
             # A killed recorder cannot tidy up; its daemon must end by itself, its program may go
-            # on, and the next recorder of that user removes the rest.
+            # on, and --recover removes the rest.
             before = files()
             for i in range(3):
                 killed_recorder(i)
@@ -132,10 +133,13 @@ def main():
                 wait_for(lambda: not marked_processes(), 10),
                 f"{who}: after SIGKILL of the recorder: {marked_processes()}",
             )
+            command = [folder.bin / "trace-record", "--recover", "--output-dir", folder.new(user)]
+            result = run(command, uid=user)
+            check(result.code == 0, f"{who}: --recover: {result.err!r}")
             ended(0)
             left = sorted(x for x in files() - before if not is_foreign(x))
             left = [x for x in left if str(folder.path) not in x]
-            check(not left, f"{who}: the next recorder removes what killed ones left: {left}")
+            check(not left, f"{who}: nothing of killed recorders is left: {left}")
     done()
 
 

@@ -39,7 +39,7 @@ def rundirs(pid):
 
 
 def recorder_killed(folder, uid):
-    """SIGKILL: the program goes on, the daemon ends, the next start cleans up."""
+    """SIGKILL: the program goes on, the daemon ends, --recover cleans up."""
     recorder = Recorder(folder, TICKER, uid=uid)
     wait_for(lambda: "ready" in recorder.stderr(), 20)
     recorder.json("/debug/trace/recorder/run?duration=10m")
@@ -57,6 +57,9 @@ def recorder_killed(folder, uid):
     os.kill(program, signal.SIGKILL)
     result = recorded(folder, ["true"], uid=uid, output=recorder.output)
     check(result.code == 0, f"uid {uid}: the next start: {result.err!r}")
+    command = [folder.bin / "trace-record", "--recover", "--output-dir", recorder.output]
+    result = run(command, uid=uid)
+    check(result.code == 0, f"uid {uid}: --recover: {result.err!r}")
     check(not rundirs(recorder.process.pid), f"uid {uid}: removed the dead one's runtime folder: {dirs}")
     hidden = [p.name for p in recorder.output.iterdir() if p.name.startswith(".")]
     check(not hidden, f"uid {uid}: and what it left in the output folder: {hidden}")
