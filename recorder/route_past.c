@@ -381,10 +381,18 @@ static void reply_cpu(struct http_request *request, const struct profiles_query 
 	struct profiles_past *past, GByteArray *bytes)
 {
 	g_autofree char *window = past_window_header(&past->window);
+	g_autoptr(GString) note = g_string_new(NULL);
 
 	add_header(request, "X-Flightrec-Window", window);
+	if (past_window_is_short(&past->window)) {
+		g_autofree char *words = past_window_comment(&past->window);
+
+		g_string_append(note, words);
+	}
 	if (past->note)
-		add_header(request, "X-Flightrec-Note", past->note);
+		g_string_append_printf(note, "%s%s", note->len ? "; " : "", past->note);
+	if (note->len)
+		add_header(request, "X-Flightrec-Note", note->str);
 	if (past->n_missing) {
 		g_autofree char *lost = g_strdup_printf(
 			"at least %" G_GUINT64_FORMAT " samples, written over", past->n_missing);

@@ -19,8 +19,8 @@ DERIVED = ("sync", "syscall", "net", "lock", "waker", "wall")
 BY_SWITCHES = ("sched", "offcpu")
 PAST = ("allocs", "block", "mutex")
 HEADERS = {"x-flightrec-window", "x-flightrec-note", "x-flightrec-lost", "x-flightrec-scheduling"}
-# Of the sampled profiles' rules, those that the past keeps differently: it has a comment, and samples
-# of a faster profile that ran meanwhile keep their time.
+# Of the sampled profiles' rules, those that the past keeps differently: it has a comment, and
+# samples of a faster profile that ran meanwhile keep their time.
 SKIP = frozenset({"remark", "cpu-value"})
 
 
@@ -245,6 +245,20 @@ def short_ring(folder):
         check("--cpu-always" in answer.text(), answer.text())
 
 
+def untold(folder):
+    """Where nothing is known of the scheduler, no profile of it. A short CPU past is said."""
+    recorder, t, _port = start_buggycache(folder, "--sched", "off")
+    with recorder:
+        answer = t.get("sched?seconds=-5")
+        extra = {"x-flightrec-scheduling"}
+        check_reply(answer, 501, TEXT, None, what="sched, off", error=True, extra=extra)
+        check("no sched profile" in answer.text(), answer.text())
+        answer = t.get("profile?seconds=-60")
+        check(answer.status == 200, f"profile?seconds=-60: {answer.status}")
+        note = answer.headers.get("x-flightrec-note", "")
+        check("Of the 1m0s asked for, only" in note, f"the CPU past is short: {answer.headers}")
+
+
 def main():
     with Folder() as folder:
         options = ["--lock-threshold", "0s", "--block-rate", "all", "--mutex-fraction", "1"]
@@ -261,6 +275,7 @@ def main():
             time.sleep(2)
             after_death(t, recorder)
         short_ring(folder)
+        untold(folder)
     done()
 
 
