@@ -229,9 +229,11 @@ static int skip_lapped(struct ring_read *read, struct stream *stream)
 
 	/* The oldest is overwritten next: one more gives time to copy, and a fast program a larger start. */
 	oldest += subbuf_bytes;
-	if (!read->is_onward)
-		oldest += subbuf_floor(stream, ring_file_bytes(stream->file) / 8 *
-						       MIN(stream->n_skips++, MAX_SKIP_EIGHTHS));
+	if (!read->is_onward) {
+		oldest += subbuf_floor(stream,
+			ring_file_bytes(stream->file) / 8 * MIN(stream->n_skips, MAX_SKIP_EIGHTHS));
+		stream->n_skips++;
+	}
 	oldest = MIN(oldest, subbuf_floor(stream, position));
 	if (read->is_onward) {
 		read->result.lost_packets += (oldest - stream->cursor) / subbuf_bytes;

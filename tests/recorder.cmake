@@ -5,6 +5,7 @@ fr_unit_test(test_session LIBS fr_recorder)
 fr_unit_test(test_lttng_geometry LIBS fr_recorder)
 fr_unit_test(test_program LIBS fr_recorder)
 fr_unit_test(test_owned_dir LIBS fr_recorder)
+fr_unit_test(test_ring_read LIBS fr_recorder)
 
 fr_e2e_test(recorder_process recorder_process.py)
 fr_e2e_test(recorder_http recorder_http.py)
