@@ -13,7 +13,7 @@
 #include "recorder/sched_history.h"
 #include "recorder/sched_times.h"
 
-/* What a switch costs the program where records of it are taken; spec: measured by tests/bench/sched_cost.py. */
+/* What a switch costs the program where records of it are taken: the most that tests/bench/sched_cost.py has shown anywhere. */
 #define SCHED_SWITCH_NS 1100
 #define SCHED_BPF_NS 270
 /* Of a core, while nothing but the flight recorder is on. */
