@@ -160,6 +160,13 @@ static void run_out(struct run *run, const struct event *event)
 	run->wake_ns = 0;
 }
 
+static void run_wakeup(struct run *run, const struct event *event)
+{
+	run->counts.n_wakeups++;
+	if (!run->wake_ns && run->where != WHERE_ON)
+		run->wake_ns = event->time_ns;
+}
+
 /* The thread did something of its own at `time`: it runs. */
 static void run_seen(struct run *run, uint64_t time)
 {
@@ -295,8 +302,8 @@ int runs_event(struct runs *runs, struct trace *trace, const struct trace_event 
 			run_in(run, trace, at);
 		else if (event->kind == EVENT_SWITCH_OUT)
 			run_out(run, event);
-		else if (!run->wake_ns && run->where != WHERE_ON)
-			run->wake_ns = event->time_ns;
+		else
+			run_wakeup(run, event);
 		return 0;
 	}
 	if (event->kind != EVENT_EXIT)

@@ -35,6 +35,7 @@ struct run_stay {
 /* Counts from records, outside the window too. */
 struct run_counts {
 	uint64_t n_in, n_voluntary, n_involuntary, n_migrations;
+	uint64_t n_wakeups;
 	uint64_t n_missing; /* records that must have been there */
 	uint32_t n_cpus;
 };

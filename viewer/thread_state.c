@@ -104,8 +104,8 @@ static void scale(uint64_t parts[FR_STATE_N], uint64_t total)
 }
 
 /*
- * By records. A wait's time in the run queue is part of its blocked time where no wakeup was recorded; the kernel's total
- * tells how much of it there was.
+ * By records. Where no wakeups were recorded, a wait's time in the run queue is part of its blocked time; the kernel's total
+ * tells how much of it there was. With wakeups the total is no better: it has what a new thread waited before it was there.
  */
 static void finish_exact(
 	const struct lane *lane, const struct thread *thread, struct thread_time *time)
@@ -116,7 +116,8 @@ static void finish_exact(
 		time->blocked_ns[i] = MAX(lane->blocked_ns[i], 0);
 	runnable = MIN(runnable, time->present_ns);
 	blocked = MIN(sum(time->blocked_ns), time->present_ns - runnable);
-	if (thread->delay_ns > 0 && (uint64_t)thread->delay_ns > runnable) {
+	if (!time->counts.n_wakeups && thread->delay_ns > 0 &&
+		(uint64_t)thread->delay_ns > runnable) {
 		uint64_t more = MIN((uint64_t)thread->delay_ns - runnable, blocked);
 		runnable += more;
 		blocked -= more;
