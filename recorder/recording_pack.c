@@ -73,14 +73,14 @@ void recording_note_death(struct recording *rec, const char *sentence, int numbe
 	pthread_mutex_unlock(&rec->mutex);
 }
 
-/* A run or trace in which somebody died names that, the last one. Returns what it borrows, to g_free(). */
+/* A run or trace in which somebody died names that, the last one. Returns the sentence, to g_free(); NULL: nobody. */
 static char *name_death(struct recording *rec, struct pack_job *job)
 {
 	char *death = NULL;
 
 	pthread_mutex_lock(&rec->mutex);
 	if (!job->death && rec->death && job->begin_ns && rec->death_ns >= job->begin_ns) {
-		job->death = death = g_strdup(rec->death);
+		death = g_strdup(rec->death);
 		job->death_signal = rec->death_signal;
 	}
 	pthread_mutex_unlock(&rec->mutex);
@@ -96,6 +96,8 @@ int recording_pack(struct recording *rec, const struct pack_job *job, struct sto
 	g_autofree char *death = name_death(rec, &own);
 	int err;
 
+	if (death)
+		own.death = death;
 	/* What goes to a client is nobody's once we are gone. */
 	own.on_safe = fd_out ? NULL : on_safe;
 	own.is_hurried = is_hurried;
