@@ -97,6 +97,8 @@ static GArray *rank_threads(const struct summary *summary)
 		const struct thread *thread = trace_thread(trace, i);
 		const struct thread_time *time = thread_states_get(summary->states, i);
 		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns : (double)time->run_ns;
+		if (!trace_thread_is_traced(trace, i))
+			busy = -1;
 		if (time->present_ns > 0 || time->n_events > 0)
 			ranked_add(ranked, i, -(double)thread->process, busy);
 	}

@@ -99,7 +99,7 @@ static void print_window(const struct summary *summary, FILE *out)
 	}
 	if (mode)
 		g_string_append_printf(text, "; %s", mode);
-	if (reason)
+	if (reason && *reason)
 		g_string_append_printf(text, ", ended by: %s", reason);
 	summary_print_line(out, "window", text->str);
 	g_string_printf(text,
@@ -250,7 +250,8 @@ void summary_print_triggers(const struct summary *summary, FILE *out)
 	const char *sentence = trace_receipt(trace, "trigger");
 	char a[FORMAT_SIZE], b[FORMAT_SIZE];
 
-	if (!sentence && trace->triggers->len == 0)
+	/* A death is a section of its own. */
+	if (trace_receipt(trace, "death") || (!sentence && trace->triggers->len == 0))
 		return;
 	fprintf(out, "\nTrigger\n");
 	if (sentence)

@@ -50,14 +50,16 @@ def check_summary(space, trace):
         "501 worker-1 of pid 500, 10.0 ms before the end",
         "#0 cache::put(int) (/src/cache.cc:81)",
         "rip=401100 rsp=7ffd0",
-        "A wait for a lock took 150 ms.",
-        "lock mutex: 150 ms, limit 5.00 ms",
         "Who made others wait",
         "mutex by worker-2 (502)",
         "at cache::put(int) (cache.cc:81) < main",
         "CPU time by place, from 2 samples at 20 Hz",
         "50.0%",
     ):
+        check(part in text, f"{part!r} is in the summary: {text}")
+    alive = "".join(x + "\n" for x in (STORY + SCHED).splitlines() if "=death" not in x)
+    text = space.view("summary", space.trace(alive, "alive.out")).stdout.decode()
+    for part in ("A wait for a lock took 150 ms.", "lock mutex: 150 ms, limit 5.00 ms"):
         check(part in text, f"{part!r} is in the summary: {text}")
     data = json.loads(space.view("summary", "--json", trace).stdout)
     check(data["scheduling"]["missing"] == 1 and data["scheduling"]["exact"], f"{data['scheduling']}")
