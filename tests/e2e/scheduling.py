@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What is recorded of the scheduler against what the kernel itself counted, at one step of the ladder.
 
-Usage: scheduling.py bpf | switch | nobody | refused. Threads are looked at while none of them runs, before and after they
+Usage: scheduling.py bpf | caps | switch | nobody | refused. Threads are looked at while none of them runs, before and after they
 worked, so that numbers can be compared exactly.
 """
 import collections
@@ -17,7 +17,7 @@ from pathlib import Path
 from lib import IS_ROOT, NOBODY, SOURCE, Folder, Recorder, check, check_near, done, wait_for
 
 HOW = sys.argv[1]
-STEP = {"bpf": "bpf", "switch": "switch", "nobody": "switch", "refused": "schedstat"}[HOW]
+STEP = {"bpf": "bpf", "caps": "bpf", "switch": "switch", "nobody": "switch", "refused": "schedstat"}[HOW]
 # From the wake-up to the queue, which run_delay does not see, and the scheduler's own work: see the README.
 WAKE_NS, SWITCH_NS = 15_000, 11_000
 # An event is stamped when it is written, a little after its duration was measured.
@@ -26,21 +26,32 @@ NUMBER = {"x86_64": "298", "aarch64": "241"}[platform.machine()]  # of perf_even
 Times = collections.namedtuple("Times", "cpu delay slices voluntary involuntary")
 
 
-class Refused:
-    """A folder whose trace-record runs under a filter that refuses perf events, as in containers."""
+class Wrapped:
+    """A folder whose trace-record runs under another command."""
 
-    def __init__(self, folder):
-        self.new, self.programs = folder.new, folder.programs
+    def __init__(self, folder, uid, *command):
+        self.programs = folder.programs
+        self.new = lambda _=None: folder.new(uid)
         self.bin = folder.new()
         script = self.bin / "trace-record"
-        deny = SOURCE / "tests/e2e/deny_syscall.py"
-        copy = self.bin / "deny_syscall.py"
-        copy.write_bytes(deny.read_bytes())
-        script.write_text(
-            f"#!/bin/sh\nexec python3 {copy} {NUMBER} 1 {folder.bin}/trace-record \"$@\"\n"
-        )
+        words = " ".join(str(x) for x in command)
+        script.write_text(f'#!/bin/sh\nexec {words} {folder.bin}/trace-record "$@"\n')
         script.chmod(0o755)
-        copy.chmod(0o755)
+
+
+def refused(folder, uid):
+    """Under a filter that refuses perf events, as in containers."""
+    copy = folder.new() / "deny_syscall.py"
+    copy.write_bytes((SOURCE / "tests/e2e/deny_syscall.py").read_bytes())
+    copy.chmod(0o755)
+    return Wrapped(folder, uid, "/usr/bin/python3", copy, NUMBER, 1)
+
+
+def capable(folder):
+    """An ordinary user who has just the two capabilities that BPF needs."""
+    caps = "+bpf,+perfmon"
+    who = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    return Wrapped(folder, NOBODY, "setpriv", *who, "--inh-caps", caps, "--ambient-caps", caps)
 
 
 def kernel_times(pid):
@@ -293,7 +304,7 @@ def main():
         uid = NOBODY
     if HOW == "switch":
         options = ["--sched=switch"]
-    if HOW in ("bpf", "switch") and not IS_ROOT:
+    if HOW in ("bpf", "caps", "switch") and not IS_ROOT:
         print("this needs root")
         sys.exit(77)
     with Folder() as folder:
@@ -302,7 +313,9 @@ def main():
             os.mkfifo(pipes / name)
             (pipes / name).chmod(0o666)
         program = [folder.programs / "known_switches", pipes / "ask", pipes / "answer"]
-        place = Refused(folder) if HOW == "refused" else folder
+        place = {"refused": lambda: refused(folder, uid), "caps": lambda: capable(folder)}.get(
+            HOW, lambda: folder
+        )()
         with Recorder(place, program, options=options, uid=uid) as recorder:
             ask, answer = open(pipes / "ask", "w"), open(pipes / "answer")
             child = int(answer.readline())
