@@ -262,10 +262,11 @@ FR_EXPORT int sigwait(const sigset_t *set, int *number_out)
 FR_REAL(sigpending)
 FR_EXPORT int sigpending(sigset_t *set)
 {
-	int ret = REAL(sigpending)(set);
+	int ret = REAL(sigpending)(set), saved_errno = errno;
 
-	if (ret == 0 && fr_on && fr_self.private && fr_blackbox->cpu_hz &&
-		sigismember(set, SIGPROF) == 1)
+	if (ret == 0 && fr_on && fr_self.private && !fr_self.in_vfork && fr_blackbox->cpu_hz &&
+		sigismember(set, SIGPROF) == 1 && !sigprof_is_pending())
 		sigdelset(set, SIGPROF);
+	errno = saved_errno;
 	return ret;
 }

@@ -84,8 +84,8 @@ void sigprof_foreign(int number)
 	sys(SYS_tgkill, sys(SYS_getpid), sys(SYS_gettid), number);
 }
 
-/* Takes our signals off the calling thread, which has SIGPROF blocked; those of others go back. */
-static void drain(void)
+/* Takes our signals off the calling thread, which has SIGPROF blocked; those of others go back. Was there one? */
+static int drain(void)
 {
 	const struct timespec now = { 0, 0 };
 	const uint64_t only = BIT(SIGPROF);
@@ -102,6 +102,12 @@ static void drain(void)
 	if (has_other &&
 		sys(SYS_rt_tgsigqueueinfo, sys(SYS_getpid), sys(SYS_gettid), SIGPROF, &other) < 0)
 		sys(SYS_tgkill, sys(SYS_getpid), sys(SYS_gettid), SIGPROF);
+	return has_other;
+}
+
+int sigprof_is_pending(void)
+{
+	return drain();
 }
 
 void sigprof_before_exec(struct sigprof_exec *exec)

@@ -26,6 +26,9 @@ extern struct disposition sigprof_disposition __attribute__((visibility("hidden"
 /* Takes our handler away, if it is there, for a program that does `what` it cannot see through. Context: any. */
 void sigprof_yield(void);
 
+/* SIGPROF is pending on the calling thread, which blocks it: is it one of others? Ours is dropped. Context: hook. */
+int sigprof_is_pending(void);
+
 /* A SIGPROF that is not ours came to our handler: as the program has it. Context: signal. */
 void sigprof_foreign(int number);
 
