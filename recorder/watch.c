@@ -80,12 +80,13 @@ static void set_dying(struct watch *watch, struct watch_entry *entry)
 		epoll_ctl(watch->epoll, EPOLL_CTL_DEL, entry->pidfd, NULL);
 }
 
-static struct watch_entry *find_pid(const struct watch *watch, pid_t pid)
+/* The process that had this pid when an image of it began; it may have died since. */
+static struct watch_entry *find_pid(const struct watch *watch, pid_t pid, uint64_t start_ns)
 {
 	for (guint i = 0; i < watch->entries->len; i++) {
 		struct watch_entry *entry = g_ptr_array_index(watch->entries, i);
 
-		if (entry->process.pid == pid && !entry->end_ns)
+		if (entry->process.pid == pid && (!entry->end_ns || start_ns <= entry->end_ns))
 			return entry;
 	}
 	return NULL;
@@ -108,17 +109,18 @@ static void replace_image(struct watch *watch, struct watch_entry *old, struct w
 	old->n_triggers = old->execed_ns = 0;
 	old->is_away = false;
 	/* Launchers enter a cgroup before they exec(). */
-	old->oom = oom_add(watch->oom, old->process.pid);
+	if (!old->end_ns)
+		old->oom = oom_add(watch->oom, old->process.pid);
 	watch_entry_free(entry);
 }
 
 static void add_entry(struct watch *watch, struct watch_entry *entry, bool is_dead)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = entry };
-	struct watch_entry *old = find_pid(watch, entry->process.pid);
+	struct watch_entry *old = find_pid(watch, entry->process.pid, entry->process.start_ns);
 
 	/* Numbers of files do not tell their order. */
-	if (old && old->process.start_ns <= entry->process.start_ns && !is_dead) {
+	if (old && old->process.start_ns <= entry->process.start_ns) {
 		replace_image(watch, old, entry);
 		return;
 	}
@@ -222,6 +224,10 @@ static bool end_entry(struct watch *watch, struct watch_entry *entry, uint64_t n
 
 	watch_entry_refresh(entry);
 	watch_entry_triggers(entry, &watch->calls);
+	/* The image that it became may be among those that are just met. */
+	if (!is_final && watch->newcomers->len &&
+		entry->blackbox->header.state == FR_PROCESS_EXECED)
+		return false;
 	/* That one's end is told by who waits for it. */
 	if (entry->process.pid == watch->program)
 		return false;

@@ -38,12 +38,20 @@ static void fill_names(struct watch_entry *entry)
 	const char *path = entry->blackbox->header.exe, *exe = strrchr(path, '/');
 	struct watch_process *process = &entry->process;
 	struct procfs_stat stat;
+	struct fr_slot first;
 
 	exe = exe ? exe + 1 : path;
 	g_strlcpy(process->exe, *exe ? exe : "program", sizeof(process->exe));
 	if (procfs_stat_read(process->pid, 0, &stat) != 0 || !stat.comm[0] ||
-		stat.start_ns > process->start_ns + START_SLACK_NS ||
-		(strlen(stat.comm) == 15 && g_str_has_prefix(process->exe, stat.comm)))
+		stat.start_ns > process->start_ns + START_SLACK_NS) {
+		/* Gone already: what its first thread was called. */
+		stat.comm[0] = '\0';
+		if (blackbox_read(entry->blackbox, &first, sizeof(first),
+			    entry->blackbox->header.off_slots) == 0 &&
+			first.tid == (uint32_t)process->pid)
+			g_strlcpy(stat.comm, first.name, sizeof(first.name));
+	}
+	if (!stat.comm[0] || (strlen(stat.comm) == 15 && g_str_has_prefix(process->exe, stat.comm)))
 		g_strlcpy(process->name, process->exe, sizeof(process->name));
 	else
 		g_strlcpy(process->name, stat.comm, sizeof(process->name));

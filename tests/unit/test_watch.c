@@ -204,11 +204,11 @@ static void test_exec_traced(void)
 	next = blackbox_file_create(run_path("blackbox/00004"), 4);
 	next.header->pid = (uint32_t)pid;
 	next.header->start_ns = procfs_now();
-	kill(pid, SIGSEGV);
+	kill(pid, SIGUSR2);
 	CHECK(reaches(&n_ends, 1));
 	CHECK_INT(n_ends, 1);
 	CHECK_INT(told_proc, 4);
-	CHECK_INT(told.signal, SIGSEGV);
+	CHECK_INT(told.signal, SIGUSR2);
 	CHECK(process_end_read(run_dir, 15, &end));
 	CHECK_INT(end.how, PROCESS_END_EXEC);
 	CHECK_INT(end.is_traced, 1);
