@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "recorder/procfs.h"
 #include "recorder/ring_files.h"
+#include "recorder/ring_keep.h"
 
 #define WATCH_NS 2000000000ull
 /* After an abnormal death it is looked at more often for a while. */
@@ -224,10 +225,23 @@ static int copy_old(struct recording *rec, const char *dir, GPtrArray *notes)
 	return all.err;
 }
 
+/* A daemon that ends takes the files' names along; those of ring_keep.h stay. To g_free(). */
+static char *find_ring(const struct recording *rec)
+{
+	char *found = NULL;
+	struct ring_look look;
+
+	ring_look(rec->ring.folder, &look);
+	if (look.n_streams == 0)
+		found = ring_keep_find(rec->set.rundir->dir.path);
+	return found ? found : g_strdup(rec->ring.folder);
+}
+
 int rings_copy(struct recording *rec, uint64_t begin_ns, const char *dir,
 	struct ring_read_result *losses_out, GPtrArray *notes)
 {
 	g_autofree char *part = g_strdup_printf("%s/1", dir);
+	g_autofree char *folder = NULL;
 	struct ring_read_result losses = { 0 };
 	struct ring_read *read;
 	int err = g_mkdir_with_parents(part, 0700) < 0 ? -errno : 0;
@@ -238,8 +252,9 @@ int rings_copy(struct recording *rec, uint64_t begin_ns, const char *dir,
 		err = copy_old(rec, dir, notes);
 		losses = rec->old.losses;
 	}
+	folder = find_ring(rec);
 	if (!err)
-		err = ring_read_new(rec->ring.folder, part, begin_ns, &read);
+		err = ring_read_new(folder, part, begin_ns, &read);
 	if (!err) {
 		struct ring_read_result result;
 

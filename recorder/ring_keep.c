@@ -55,9 +55,23 @@ static void link_tree(const char *from, const char *to, unsigned depth)
 	closedir(dir);
 }
 
+static bool has_ring(const char *source)
+{
+	DIR *dir = opendir(source);
+	struct dirent *entry;
+	bool is_found = false;
+
+	while (dir && !is_found && (entry = readdir(dir)))
+		is_found = strncmp(entry->d_name, "ring-", strlen("ring-")) == 0;
+	if (dir)
+		closedir(dir);
+	return is_found;
+}
+
 static void drop_replaced(const char *source, const char *kept)
 {
-	DIR *dir = opendir(kept);
+	/* With none in its place it was not replaced: the daemon has died, and this is all that is left. */
+	DIR *dir = has_ring(source) ? opendir(kept) : NULL;
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {

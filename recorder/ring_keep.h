@@ -5,7 +5,7 @@
  */
 #pragma once
 
-/* Gives names to files that have come, and takes them from those of rings that LTTng has removed whole. Cheap. */
+/* Gives names to files that have come, and takes them from those of rings that others have replaced. Cheap. */
 void ring_keep_update(const char *rundir);
 
 /*
