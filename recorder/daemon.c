@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "recorder/lttng_ctl.h"
 #include "recorder/procfs.h"
 
 /* A range that systemd's list of uids keeps for nobody; it lies below 65536, which containers map. */
@@ -32,6 +33,7 @@
 #define LAST_UID 61183u
 /* The daemon closes every possible descriptor at its start, 0.8 µs each. */
 #define DAEMON_FILES 4096
+#define READY_MS 10000
 /*
  * It ends in 60 ms, or in 650 ms while it still has a stream (fixed timers). All it has is in our runtime folder, which
  * goes too, so there is no harm in not waiting that long.
@@ -191,6 +193,24 @@ int daemon_start(const char *sessiond, const char *lttng_home, const struct daem
 	daemon_out->is_shared = user->is_shared;
 	daemon_out->log_path = g_steal_pointer(&log_path);
 	return 0;
+}
+
+int daemon_start_ready(const char *sessiond, const char *lttng_home, const struct daemon_user *user,
+	struct lttng_ctl *ctl, struct daemon *daemon_out, char **why_out)
+{
+	g_autofree char *words = NULL;
+	int err = daemon_start(sessiond, lttng_home, user, daemon_out);
+
+	if (err) {
+		*why_out = g_strdup_printf("Cannot start %s: %s", sessiond, strerror(-err));
+		return err;
+	}
+	if (lttng_ctl_wait_daemon(ctl, READY_MS, daemon_out->pid) == 0)
+		return 0;
+	words = daemon_last_words(daemon_out);
+	*why_out = g_strdup_printf("The session daemon %s did not come up%s%s", sessiond,
+		words ? ": " : "", words ? words : "");
+	return -ETIMEDOUT;
 }
 
 /* Waits up to `ms`; true when it is gone. */

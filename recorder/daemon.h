@@ -15,6 +15,8 @@ struct daemon_user {
 	bool is_shared; /* root cannot do that here: the daemon in root's place is used, or started there */
 };
 
+struct lttng_ctl;
+
 struct daemon {
 	pid_t pid;	/* 0: none, or ended */
 	char *log_path; /* owned; what it said */
@@ -36,6 +38,13 @@ void daemon_user_choose(struct daemon_user *user_out, char **note_out);
  */
 int daemon_start(const char *sessiond, const char *lttng_home, const struct daemon_user *user,
 	struct daemon *daemon_out);
+
+/*
+ * The same, and waits until it answers `ctl`, at most 10 s. Returns 0, or -errno and one sentence in *why_out (g_free): the
+ * daemon's own last words, if it had any.
+ */
+int daemon_start_ready(const char *sessiond, const char *lttng_home, const struct daemon_user *user,
+	struct lttng_ctl *ctl, struct daemon *daemon_out, char **why_out);
 
 /* Ends the daemon and its consumer, waits until both are gone, and frees. A struct of zeros is fine. */
 void daemon_stop(struct daemon *daemon);

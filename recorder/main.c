@@ -20,7 +20,6 @@
 #include "common/log.h"
 #include "common/symbol_cache.h"
 #include "common/symbol_debuginfod.h"
-#include "common/units.h"
 #include "recorder/access.h"
 #include "recorder/blackbox_read.h"
 #include "recorder/daemon.h"
@@ -46,12 +45,8 @@
 #include "recorder/store.h"
 
 #define EXIT_USAGE 2
-#define DAEMON_READY_MS 10000
 /* A client that is being sent its trace gets this long after the program's end. */
 #define DRAIN_MS 5000
-/* The ring must leave room for blackboxes. */
-#define SHM_MARGIN (48ull << 20)
-#define MIN_RING (1ull << 20)
 
 struct app {
 	struct inherited inherited;
@@ -119,39 +114,13 @@ static int app_check(struct app *app)
 	return rc ? fail(why, EXIT_FAILURE) : 0;
 }
 
-/* The ring that fits; a smaller one is said. */
-static struct lttng_geometry fit_ring(struct app *app)
-{
-	uint64_t bytes = app->options.buffer_bytes;
-	char got[32], wanted[32];
-
-	if (bytes + SHM_MARGIN > app->rundir.free_bytes) {
-		bytes = MAX(MIN_RING, app->rundir.free_bytes / 4);
-		units_size_format(bytes, got, sizeof(got));
-		units_size_format(app->options.buffer_bytes, wanted, sizeof(wanted));
-		app->small_ring = g_strdup_printf("The flight recorder has %s instead of %s, since "
-						  "%s has little room left",
-			got, wanted, app->rundir.dir.path);
-		log_say("%s", app->small_ring);
-	}
-	return lttng_geometry_fit(bytes, (unsigned)get_nprocs_conf());
-}
-
 static int spawn_daemon(struct app *app)
 {
-	int rc = daemon_start(app->sessiond, app->rundir.lttng_home, &app->user, &app->daemon);
+	char *why = NULL;
 
-	if (rc < 0) {
-		log_error("Cannot start %s: %s", app->sessiond, strerror(-rc));
-		return -1;
-	}
-	if (lttng_ctl_wait_daemon(app->ctl, DAEMON_READY_MS, app->daemon.pid) < 0) {
-		g_autofree char *words = daemon_last_words(&app->daemon);
-
-		log_error("The session daemon %s did not come up%s%s", app->sessiond,
-			words ? ": " : "", words ? words : "");
-		return -1;
-	}
+	if (daemon_start_ready(app->sessiond, app->rundir.lttng_home, &app->user, app->ctl,
+		    &app->daemon, &why) < 0)
+		return fail(why, -1);
 	return 0;
 }
 
@@ -191,8 +160,7 @@ static int start_profiles(struct app *app, char **why_out)
 
 	/* Whenever no profile wants another rate. */
 	app->rundir.control->cpu_hz = always_hz(&app->options);
-	err = profiles_new(
-		app->rundir.dir.path, app->rundir.control, app->symbols, &app->profiles);
+	err = profiles_new(app->rundir.dir.path, app->rundir.control, app->symbols, &app->profiles);
 
 	if (err) {
 		*why_out = g_strdup_printf("Cannot take profiles: %s", strerror(-err));
@@ -248,14 +216,19 @@ static int app_start(struct app *app)
 
 	if (app->program.kind != PROGRAM_BARE) {
 		daemon_user_choose(&app->user, &app->note);
-		if (runtime_dir_create(app->options.buffer_bytes + SHM_MARGIN, app->user.uid,
-			    app->user.gid, &app->rundir, &why) < 0)
+		if (runtime_dir_create(app->options.buffer_bytes + RUNTIME_DIR_MARGIN,
+			    app->user.uid, app->user.gid, &app->rundir, &why) < 0)
 			return fail(why, -1);
 		staging_clean(app->store.dir);
 		if (start_daemon(app) < 0)
 			return -1;
 		settings.ctl = app->ctl;
-		settings.ring = fit_ring(app);
+		settings.ring =
+			lttng_geometry_fit(runtime_dir_ring_bytes(&app->rundir,
+						   app->options.buffer_bytes, &app->small_ring),
+				(unsigned)get_nprocs_conf());
+		if (app->small_ring)
+			log_say("%s", app->small_ring);
 		settings.sched = app->sched = start_sched(app);
 		settings.notes[0] = app->note;
 		settings.notes[1] = app->small_ring;

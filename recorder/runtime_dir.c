@@ -18,12 +18,14 @@
 
 #include "common/fs.h"
 #include "common/log.h"
+#include "common/units.h"
 #include "recorder/runtime_left.h"
 
 /* LTTng computes it from the length of a socket's name (measured: 72 works, 86 fails). */
 #define MAX_LTTNG_HOME 77
 /* Less room than this cannot hold the smallest ring and a few blackboxes. */
 #define MIN_FREE_BYTES (8u << 20)
+#define MIN_RING (1ull << 20)
 /* What killed recorders left goes where there is less room than this. */
 #define LEFT_ROOM (64ull << 20)
 
@@ -135,6 +137,22 @@ int runtime_dir_create(
 		"Cannot make a runtime folder in /dev/shm, XDG_RUNTIME_DIR or /tmp: %s",
 		strerror(-err));
 	return err;
+}
+
+uint64_t runtime_dir_ring_bytes(const struct runtime_dir *dir, uint64_t want_bytes, char **note_out)
+{
+	uint64_t bytes;
+	char got[32], wanted[32];
+
+	if (want_bytes + RUNTIME_DIR_MARGIN <= dir->free_bytes)
+		return want_bytes;
+	bytes = MAX(MIN_RING, dir->free_bytes / 4);
+	units_size_format(bytes, got, sizeof(got));
+	units_size_format(want_bytes, wanted, sizeof(wanted));
+	*note_out = g_strdup_printf("The flight recorder has %s instead of %s, since %s has little "
+				    "room left",
+		got, wanted, dir->dir.path);
+	return bytes;
 }
 
 void runtime_dir_remove(struct runtime_dir *dir)

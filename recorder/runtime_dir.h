@@ -24,5 +24,12 @@ struct runtime_dir {
 int runtime_dir_create(
 	uint64_t want_bytes, uid_t uid, gid_t gid, struct runtime_dir *dir_out, char **why_out);
 
+/* What the ring leaves room for: blackboxes. */
+#define RUNTIME_DIR_MARGIN (48ull << 20)
+
+/* Bytes for the ring: those wanted, or fewer where there is little room, and then a sentence in *note_out (g_free). */
+uint64_t runtime_dir_ring_bytes(
+	const struct runtime_dir *dir, uint64_t want_bytes, char **note_out);
+
 /* Unmaps and removes everything. A struct of zeros is fine. */
 void runtime_dir_remove(struct runtime_dir *dir);
