@@ -13,6 +13,8 @@
 	X(style, "/style.css", CSS)     \
 	X(app, "/app.js", JS)           \
 	X(model, "/model.js", JS)       \
+	X(lanes, "/lanes.js", JS)       \
+	X(draw, "/draw.js", JS)         \
 	X(timeline, "/timeline.js", JS) \
 	X(panel, "/panel.js", JS)       \
 	X(flame, "/flame.js", JS)       \
