@@ -255,6 +255,7 @@ static void record(struct window *window)
 
 		pthread_mutex_unlock(&rec->mutex);
 		err = drain(window, &raw, &lag);
+		raw += sched_spool_bytes(rec->set.sched);
 		if (err)
 			reason = SESSION_END_DISK_FULL;
 		else if (raw >= rec->set.options->max_trace_bytes)

@@ -343,6 +343,14 @@ void sched_status(struct sched *sched, struct sched_status *status)
 	pthread_mutex_unlock(&sched->mutex);
 }
 
+uint64_t sched_spool_bytes(struct sched *sched)
+{
+	struct sched_status status;
+
+	sched_status(sched, &status);
+	return status.spool_bytes;
+}
+
 bool sched_process_times(struct sched *sched, pid_t pid, struct thread_times *times_out)
 {
 	bool is_known = false;

@@ -79,6 +79,9 @@ char *sched_describe(struct sched *sched);
 
 void sched_status(struct sched *sched, struct sched_status *status_out);
 
+/* Bytes that the records of the runs that are on take on disk. */
+uint64_t sched_spool_bytes(struct sched *sched);
+
 /*
  * What the threads of the traced processes had used at `ns` or, where nobody looked then, as is likely between the looks
  * before and after; with UINT64_MAX, what was seen last of each, also of those that have ended. NULL: nothing is known of

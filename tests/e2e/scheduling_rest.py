@@ -7,6 +7,7 @@ Usage: scheduling_rest.py bpf | switch (as an ordinary user).
 import re
 import subprocess
 import sys
+import time
 
 from lib import IS_ROOT, NOBODY, Folder, Recorder, check, check_near, done, wait_for
 
@@ -21,6 +22,11 @@ def receipt(trace, into):
     return dict(re.findall(r'receipt: \{ key = "([^"]*)", value = "([^"]*)"', text))
 
 
+def sample_spool(scheduling):
+    time.sleep(1.5)
+    return scheduling()["spool_bytes"]
+
+
 def main():
     if STEP == "bpf" and not IS_ROOT:
         print("this needs root")
@@ -28,7 +34,7 @@ def main():
     uid = NOBODY if STEP == "switch" and IS_ROOT else None
     with Folder() as folder:
         bench = folder.bin / "bench_switches"
-        with Recorder(folder, [bench, 120], options=["--events=sched"], uid=uid) as recorder:
+        with Recorder(folder, [bench, 120], options=["--events=sched", "--sched-buffer=256K"], uid=uid) as recorder:
             def scheduling():
                 return recorder.state()["data"]["scheduling"]
 
@@ -48,7 +54,10 @@ def main():
             # A snapshot of that time says so too.
             status, body = recorder.get("/debug/trace/recorder/snapshot")
             check(status == 200, f"snapshot: {status} {body[:300]}")
-            trace = recorder.record(2)
+            spooled = []
+            trace = recorder.record(2, lambda: spooled.append(sample_spool(scheduling)))
+            check(spooled[0] > 100_000, f"the run's records go to disk: {spooled[0]} bytes")
+            check(scheduling()["spool_bytes"] == 0, "and are gone after it")
             said = receipt(trace, folder.new())
             print({k: v for k, v in said.items() if k.startswith("scheduling")}, flush=True)
             check(said["scheduling.step"] == STEP, f"the run has {said['scheduling.step']}")

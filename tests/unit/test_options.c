@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "recorder/options.h"
+#include "recorder/sched.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,15 +113,18 @@ static void test_more_values(void)
 {
 	char *argv[] = { (char[]){ "x" }, (char[]){ "-cpuprofile=c" }, (char[]){ "-memprofile" },
 		(char[]){ "m" }, (char[]){ "--block-rate=1ms" }, (char[]){ "--mutex-fraction=7" },
-		(char[]){ "--heap-rate=1M" }, (char[]){ "--cpu-rate=99" }, (char[]){ "--cpu-always=7" },
-		(char[]){ "--cpu-engine=perf" }, (char[]){ "--linger=forever" },
-		(char[]){ "--mode=prod" }, (char[]){ "--enable-pprof" },
-		(char[]){ "--redact-cmdline" }, (char[]){ "--max-duration=1m" }, (char[]){ "prog" },
-		(char[]){ "--mode=x" }, NULL };
+		(char[]){ "--heap-rate=1M" }, (char[]){ "--cpu-rate=99" },
+		(char[]){ "--cpu-always=7" }, (char[]){ "--sched=switch" },
+		(char[]){ "--sched-buffer=1M" }, (char[]){ "--cpu-engine=perf" },
+		(char[]){ "--linger=forever" }, (char[]){ "--mode=prod" },
+		(char[]){ "--enable-pprof" }, (char[]){ "--redact-cmdline" },
+		(char[]){ "--max-duration=1m" }, (char[]){ "prog" }, (char[]){ "--mode=x" }, NULL };
 	struct options options;
 
-	options_parse(17, argv, &options);
+	options_parse(19, argv, &options);
 	CHECK_STR(options.cpu_profile, "c");
+	CHECK_INT(options.sched, SCHED_SWITCH);
+	CHECK_INT(options.sched_bytes, 1 << 20);
 	CHECK_STR(options.mem_profile, "m");
 	CHECK_INT(options.block_rate_ns, 1000000);
 	CHECK_INT(options.mutex_fraction, 7);
@@ -206,6 +210,8 @@ static void test_usage_errors(void)
 		{ "--cpu-rate=0", "--cpu-rate", "0" },
 		{ "--cpu-rate=100000", "--cpu-rate", "100000" },
 		{ "--cpu-engine=timer", "--cpu-engine", "timer" },
+		{ "--sched=perf", "--sched", "perf" },
+		{ "--sched-buffer=1K", "--sched-buffer", "1K" },
 		{ "--linger=long", "--linger", "long" },
 		{ "--idle-timeout=1ms", "--idle-timeout", "1ms" },
 		{ "--max-duration=x", "--max-duration", "x" },
