@@ -72,7 +72,8 @@ static bool is_tracing(const struct process_state *state, const struct procfs_st
 	       g_str_has_suffix(stat->comm, "-ust");
 }
 
-static void hide_threads(struct job *job, const struct process_state *state)
+/* Threads that have no part in the program, and the names of all that live. */
+static void look_at_threads(struct job *job, const struct process_state *state)
 {
 	pid_t pid = (pid_t)state->blackbox->header.pid;
 	g_autoptr(GArray) threads = procfs_threads(pid, G_MAXUINT);
@@ -82,8 +83,12 @@ static void hide_threads(struct job *job, const struct process_state *state)
 		pid_t tid = g_array_index(threads, pid_t, i);
 		struct procfs_stat stat;
 
-		if (procfs_stat_read(pid, tid, &stat) == 0 && is_tracing(state, &stat, tid))
+		if (procfs_stat_read(pid, tid, &stat) != 0)
+			continue;
+		if (is_tracing(state, &stat, tid))
 			g_hash_table_add(job->hidden, GINT_TO_POINTER(tid));
+		/* They may have woken others; threads with a slot are named by it. */
+		g_hash_table_replace(job->names, GINT_TO_POINTER(tid), g_strdup(stat.comm));
 	}
 }
 
@@ -100,7 +105,7 @@ static void add_process(struct job *job, const struct process_state *state)
 	g_array_append_val(owners, owner);
 	g_array_sort(owners, owner_compare);
 	if (state->is_alive)
-		hide_threads(job, state);
+		look_at_threads(job, state);
 	for (guint i = 0; i < state->slots->len; i++) {
 		const struct fr_slot *slot = &g_array_index(state->slots, struct fr_slot, i);
 
