@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -75,6 +76,7 @@ static void test_every_option(void)
 	parse("# all of them\n"
 	      "port-file: p\noutput-dir: /d\nlinger: 1m30s\ntrace: t.out\ncpuprofile: c\n"
 	      "memprofile: m\nblockprofile: b\nmutexprofile: x\nevents: [lock, user]\n"
+	      "on-slow: [request=250ms, job=2s]\non-signal: USR1\non-death: none\n"
 	      "lock-threshold: 1ms\nsyscall-threshold: 20us\nheap-rate: 1M\nblock-rate: all\n"
 	      "mutex-fraction: 5\ncpu-rate: 250\ncpu-engine: perf\nstack-depth: 32\n"
 	      "buffer-size: 8M\nmax-trace-size: 3G\nmax-duration: 1h\nidle-timeout: 5s\n"
@@ -90,6 +92,11 @@ static void test_every_option(void)
 	CHECK_STR(options.block_profile, "b");
 	CHECK_STR(options.mutex_profile, "x");
 	CHECK_INT(options.events, FR_EVENTS_LOCK | FR_EVENTS_USER | FR_EVENTS_THREAD);
+	CHECK_INT(options.n_slow, 2);
+	CHECK_STR(options.slow[1].type, "job");
+	CHECK_INT(options.slow[1].ns, 2000000000);
+	CHECK_INT(options.on_signal, SIGUSR1);
+	CHECK_INT(options.on_death, OPTIONS_DEATH_NONE);
 	CHECK_INT(options.lock_ns, 1000000);
 	CHECK_INT(options.syscall_ns, 20000);
 	CHECK_INT(options.alloc_rate, 1 << 20);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +145,38 @@ static void test_more_values(void)
 	options_fini(&options);
 }
 
+static void test_triggers(void)
+{
+	char *argv[] = { (char[]){ "x" }, (char[]){ "--on-slow=request=250ms" },
+		(char[]){ "--on-slow" }, (char[]){ "a=b=1s,2s" }, (char[]){ "--on-signal=USR2" },
+		(char[]){ "--on-lock=1ms" }, (char[]){ "--on-call=2ms" },
+		(char[]){ "--on-threads=9" }, (char[]){ "--on-rss=1G" }, (char[]){ "--on-heap=2M" },
+		(char[]){ "--on-deadlock=no" }, (char[]){ "--on-death=all" },
+		(char[]){ "--trigger-rate=0s" }, (char[]){ "--trigger-keep=3" }, (char[]){ "prog" },
+		NULL };
+	struct options options;
+
+	options_parse(15, argv, &options);
+	CHECK_INT(options.n_slow, 3);
+	CHECK_STR(options.slow[0].type, "request");
+	CHECK_INT(options.slow[0].ns, 250000000);
+	/* A name may hold `='; none means all. */
+	CHECK_STR(options.slow[1].type, "a=b");
+	CHECK_STR(options.slow[2].type, "");
+	CHECK_INT(options.slow[2].ns, 2000000000);
+	CHECK_INT(options.on_signal, SIGUSR2);
+	CHECK_INT(options.on_lock_ns, 1000000);
+	CHECK_INT(options.on_call_ns, 2000000);
+	CHECK_INT(options.on_threads, 9);
+	CHECK_INT(options.on_rss_bytes, 1 << 30);
+	CHECK_INT(options.on_heap_bytes, 2 << 20);
+	CHECK_INT(options.on_deadlock, OPTIONS_NO);
+	CHECK_INT(options.on_death, OPTIONS_DEATH_ALL);
+	CHECK_INT(options.trigger_rate_ns, 0);
+	CHECK_INT(options.trigger_keep, 3);
+	options_fini(&options);
+}
+
 static int64_t block_rate(const char *text)
 {
 	uint64_t ns = 0;
@@ -245,6 +278,7 @@ int main(void)
 	CASE(test_defaults, "defaults hold, and the program keeps its options");
 	CASE(test_values, "every option takes its value");
 	CASE(test_more_values, "one dash will do; a setting with two names is one setting");
+	CASE(test_triggers, "what writes a trace unasked");
 	CASE(test_block_rate, "the block rate is a duration, all, or nothing");
 	CASE(test_usage_errors, "usage errors exit 2 and name option, value and what was expected");
 	return CHECK_DONE();
