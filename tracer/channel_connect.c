@@ -3,12 +3,13 @@
  * A listener's id is made of its address: its port, or its path. So a connect() knows whether it is for a listener of this
  * process, tells who waits there, and leaves a word. An accept() of that listener that finds one asks the
  * kernel whether that is where its peer is: the ports of TCP, of UNIX sockets that the peer is this process and
- * there is no other connection it could be. Elsewhere nothing is asked: one getsockname() per listen(), two more
+ * there is no other connection it could be. Elsewhere nothing is asked: one getsockname() per listen(), four more
  * calls per connection to ourselves.
  *
- * In a program that has forbidden itself system calls (delay_stop()) none of this is done.
+ * All is said before the real connect(): accept() may return before that does, and what it made be read from. What was
+ * said of one that failed is taken back.
  *
- * An accept() that returns before its connect() finds nothing: such a connection is not followed.
+ * In a program that has forbidden itself system calls (delay_stop()) none of this is done.
  */
 #include "tracer/channel_connect.h"
 
@@ -153,33 +154,66 @@ static void pending_add(uint64_t value)
 	fr_count(channels_overflow, 1);
 }
 
-void channel_connected(struct call *call, int64_t result, const struct sockaddr *address,
-	socklen_t size, uintptr_t frame)
+/*
+ * May 8 bytes be read there? The kernel looks at a set of signals before it finds that -1 is nothing to do with
+ * one; memory that is not there is an error of the system call, not of ours.
+ */
+static int is_readable(const char *at)
+{
+	return sys(SYS_rt_sigprocmask, -1, at, NULL, sizeof(uint64_t)) == -EINVAL;
+}
+
+/* The program's address may be no memory: then connect() fails, and the program must not. */
+static int copy_address(union address *to, const struct sockaddr *address, socklen_t size)
+{
+	const char *at = (const char *)address;
+
+	if (size < sizeof(uint64_t) || size > sizeof(*to) || !is_readable(at) ||
+		!is_readable(at + size - sizeof(uint64_t)))
+		return 0;
+	memcpy(to, at, size);
+	return 1;
+}
+
+uint64_t channel_connecting(
+	struct call *call, const struct sockaddr *address, socklen_t size, uintptr_t frame)
 {
 	union address to = { 0 };
-	uint32_t listener, end = 0;
-	uint64_t bit, *word;
+	uint64_t bit, *word, added;
+	uint32_t listener;
 
 	if (likely(!(__atomic_load_n(&channel_n, __ATOMIC_RELAXED) & LISTENER_BIT)) ||
-		(result != 0 && result != -EINPROGRESS) || size < sizeof(sa_family_t) ||
-		delay_is_stopped())
-		return;
-	memcpy(&to, address, size < sizeof(to) ? size : sizeof(to));
-	listener = listener_at(&to, size < sizeof(to) ? size : sizeof(to));
+		delay_is_stopped() || !channel_follows() || !copy_address(&to, address, size))
+		return 0;
+	listener = listener_at(&to, size);
 	if (!listener || (to.any.sa_family != AF_UNIX && !is_loopback(&to)))
-		return;
+		return 0;
 	word = known_word(listener, &bit);
-	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
-		return;
-	/* It may be the second call for a connection that was in progress. */
-	if (!channel_end(call->fd)) {
-		channel_make_one(call->fd, CHANNEL_PAIR);
-		end = channel_end(call->fd);
-	}
-	if (end)
-		pending_add((uint64_t)channel_id(end) << 36 | (uint64_t)call->fd << KEY_BITS |
-			    key_of(listener));
+	/* With a word already: the second call for a connection that was in progress. */
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit) || channel_end(call->fd))
+		return 0;
+	channel_make_one(call->fd, CHANNEL_PAIR);
+	if (!channel_end(call->fd))
+		return 0;
+	added = (uint64_t)channel_id(channel_end(call->fd)) << 36 | (uint64_t)call->fd << KEY_BITS |
+		key_of(listener);
+	pending_add(added);
 	call_channel_tell(call, channel_data(listener), frame);
+	return added;
+}
+
+void channel_connected(struct call *call, int64_t result, uint64_t added)
+{
+	unsigned i;
+
+	/* One that is in progress goes on when the call was interrupted, too. */
+	if (likely(!added) || result == 0 || result == -EINPROGRESS || result == -EINTR)
+		return;
+	for (i = 0; i < N_PENDING; i++)
+		if (__atomic_load_n(&pending[i], __ATOMIC_RELAXED) == added)
+			pending_drop(&pending[i], added);
+	if (channel_id(channel_end(call->fd)) == added >> 36)
+		channel_forget(call->fd);
 }
 
 static int is_own_peer(int fd)

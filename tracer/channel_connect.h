@@ -14,11 +14,14 @@
 void channel_listen(int fd);
 
 /*
- * connect() returned `result` (0 or -errno), the kernel has read the address. `call` was begun for it. Tells those who wait
- * for the listener.
+ * connect() is about to be made: tells those who wait for the listener. `call` was begun for it; the address need
+ * not be readable. Returns what channel_connected() wants; 0: the connection is not followed.
  */
-void channel_connected(struct call *call, int64_t result, const struct sockaddr *address,
-	socklen_t size, uintptr_t frame);
+uint64_t channel_connecting(
+	struct call *call, const struct sockaddr *address, socklen_t size, uintptr_t frame);
+
+/* It returned `result` (0 or -errno). */
+void channel_connected(struct call *call, int64_t result, uint64_t added);
 
 /* accept() made `fd` of `listener`. */
 void channel_accepted(int listener, int fd);

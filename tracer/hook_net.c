@@ -110,16 +110,19 @@ static void put_address(char *text, const struct sockaddr *address, socklen_t si
 	*at = '\0';
 }
 
-#define ADDRESS_HOOK(name, made)                                                       \
+/* `before`: what channel_connected() wants, or 0. */
+#define ADDRESS_HOOK(name, before)                                                     \
 	FR_REAL(name)                                                                  \
 	FR_EXPORT int name(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)       \
 	{                                                                              \
 		struct call call;                                                      \
 		char text[128] = "";                                                   \
+		uint64_t followed;                                                     \
 		int64_t result;                                                        \
 		int ret;                                                               \
 		int is_traced = CALL_BEGIN(&call, FR_CALL_##name, fd);                 \
                                                                                        \
+		followed = is_traced ? (before) : 0;                                   \
 		/* An interrupted connect() goes on; made again, it waits for that. */ \
 		do {                                                                   \
 			eintr_begin();                                                 \
@@ -128,15 +131,15 @@ static void put_address(char *text, const struct sockaddr *address, socklen_t si
 		if (!is_traced)                                                        \
 			return ret;                                                    \
 		result = CALL_RESULT(ret);                                             \
-		made;                                                                  \
+		channel_connected(&call, result, followed);                            \
 		if (call_saw_path(result))                                             \
 			put_address(text, address.__sockaddr__, size);                 \
 		call_end(&call, result, text[0] ? text : NULL);                        \
 		return ret;                                                            \
 	}
 
-ADDRESS_HOOK(bind, (void)0)
-ADDRESS_HOOK(connect, channel_connected(&call, result, address.__sockaddr__, size, FR_FRAME()))
+ADDRESS_HOOK(bind, 0)
+ADDRESS_HOOK(connect, channel_connecting(&call, address.__sockaddr__, size, FR_FRAME()))
 
 FR_REAL(socket)
 FR_EXPORT int socket(int family, int type, int protocol)
