@@ -26,6 +26,11 @@ static void log_line(const char *text)
 
 	if (n > (int)sizeof(line) - 2)
 		n = (int)sizeof(line) - 2;
+	/* Names come from programs and files: none shall move the cursor or begin a line. */
+	for (int i = 0; i < n; i++) {
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	}
 	line[n++] = '\n';
 	/* Nobody is left to be told when stderr is gone. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)

@@ -7,7 +7,7 @@
 /* Sets the prefix (borrowed for ever) and whether log_say() is silent. Call before any thread starts. */
 void log_init(const char *program, bool is_quiet);
 
-/* For information; silent with --quiet. A newline is added. Longer than 2000 bytes is cut. */
+/* For information; silent with --quiet. A newline is added; control characters become `?'. Longer than 2000 bytes is cut. */
 void log_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* For failures and for what a user must act on; always shown. */
