@@ -201,6 +201,23 @@ static json_t *waker_of(const struct index *index, uint32_t thread, uint64_t end
 	return json_null();
 }
 
+/* What a thread still waited for at the end of the window has no event: what its definition says. */
+static json_t *open_wait(const struct index *index, uint32_t id, uint8_t state)
+{
+	const struct thread *thread = trace_thread(index->trace, id);
+	uint32_t holder = thread->holder ? trace_find_thread(index->trace, thread->process,
+						   thread->holder, index->trace->end_ns)
+					 : INDEX_NONE;
+	g_autofree char *obj = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", thread->obj);
+
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:b}", "table", "wait", "kind",
+		event_state_name(state), "obj", obj, "holder", thread_or_null(holder),
+		"holder_stack",
+		holder == INDEX_NONE ? json_array()
+				     : api_frames(index, trace_thread(index->trace, holder)->stack),
+		"is_open", 1);
+}
+
 json_t *api_at(const struct api_request *request, const char **why_out)
 {
 	const struct index *index = request->indexed->index;
@@ -210,6 +227,7 @@ json_t *api_at(const struct api_request *request, const char **why_out)
 	struct lane_row row;
 	json_t *object;
 	uint64_t i;
+	int is_lock;
 
 	if (!lane)
 		return NULL;
@@ -219,6 +237,7 @@ json_t *api_at(const struct api_request *request, const char **why_out)
 		*why_out = "nothing is recorded there";
 		return NULL;
 	}
+	is_lock = row.state >= FR_STATE_MUTEX && row.state <= FR_STATE_ONCE;
 	object = json_pack("{s:I, s:I, s:i, s:o, s:o}", "start", (json_int_t)row.start_ns, "dur",
 		(json_int_t)row.dur_ns, "state", (int)row.state, "label",
 		api_text(label_of(index, key, row)), "frames", api_frames(index, row.stack));
@@ -226,9 +245,9 @@ json_t *api_at(const struct api_request *request, const char **why_out)
 		json_object_set_new(object, "row", table_row(index, INDEX_REGION, row.arg));
 	} else if (key.kind == LANE_CPU) {
 		json_object_set_new(object, "thread", thread_or_null(row.arg));
+	} else if (row.arg == INDEX_NONE && is_lock && i + 1 == series_n(lane)) {
+		json_object_set_new(object, "row", open_wait(index, key.a, row.state));
 	} else if (row.arg != INDEX_NONE) {
-		int is_lock = row.state >= FR_STATE_MUTEX && row.state <= FR_STATE_ONCE;
-
 		json_object_set_new(object, "row",
 			table_row(index, is_lock ? INDEX_WAIT : INDEX_SYSCALL, row.arg));
 		if (!is_lock)

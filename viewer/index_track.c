@@ -9,8 +9,8 @@
 /* Stays off the CPU that no call has explained yet; the oldest is explained by none when there are more. */
 #define N_PENDING 64
 /*
- * The kernel's stamps of switches lag behind the clock that programs read, by up to some microseconds: a call that blocks at
- * once seems to begin after its thread left the CPU.
+ * An event is stamped a little after its duration was measured (much, when it is a thread's first), so that a call that blocks
+ * at once seems to begin after its thread left the CPU.
  */
 #define LAG_NS 20000
 
@@ -157,6 +157,12 @@ static void add_off(
 				LANE_STATE_RUNNABLE });
 }
 
+static int is_inside(const struct off *off, uint64_t begin)
+{
+	return off->begin_ns + LAG_NS >= begin ||
+	       (off->end_ns > begin && off->end_ns - begin > (off->end_ns - off->begin_ns) / 2);
+}
+
 /*
  * The pending stays that ended by `end`: those from `row.start_ns` on happened inside `row`, the others in nothing that was
  * recorded (or in something around it, which is rare: a call in a signal handler).
@@ -174,7 +180,7 @@ static void explain(
 
 		if (!off->wake_ns && wake_ns > off->begin_ns)
 			off->wake_ns = wake_ns;
-		add_off(tracks, thread, off->begin_ns + LAG_NS >= begin ? row : unknown, off);
+		add_off(tracks, thread, is_inside(off, begin) ? row : unknown, off);
 	}
 	track->n_pending -= n;
 	memmove(track->pending, track->pending + n, track->n_pending * sizeof(track->pending[0]));

@@ -58,7 +58,7 @@ export class Panel {
 		const waited = element('div', {}, element('h3', {}, kind === KIND.REGION ? 'began at' : 'waited at'), stackList(detail.frames.length ? detail.frames : row.stack));
 		const columns = [element('div', {}, left), waited];
 		if (row.table === 'wait')
-			columns.push(this.waker('let in by', row.holder, row.holder_stack, end, row.wake, lane));
+			columns.push(this.waker(row.is_open ? 'held by' : 'let in by', row.holder, row.holder_stack, end, row.wake, lane));
 		if (detail.woken)
 			columns.push(this.waker('woken by', detail.woken.waker, detail.woken.waker_stack, end, detail.woken.wake, lane));
 		this.box.replaceChildren(element('div', { class: 'columns' }, columns));
