@@ -3,6 +3,7 @@
 #include "recorder/recording_internal.h"
 
 #include <glib.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/units.h"
@@ -10,6 +11,8 @@
 
 /* Sizes are suggested in steps of this. */
 #define SIZE_STEP (16ull << 20)
+/* People are told tenths of seconds. */
+#define ROUND_NS 100000000u
 
 static void fill_windows(const struct recording *rec, struct recording_status *status)
 {
@@ -52,17 +55,17 @@ static void fill_ring(struct recording *rec, struct recording_status *status)
 
 char *recording_age_sentence(const struct recording_status *status)
 {
-	char covered[64], wished[64], size[32];
+	char covered[64], wished[64];
 
 	if (!status->wished_bytes)
 		return NULL;
-	units_duration_format((int64_t)status->covered_ns, covered, sizeof(covered));
+	units_duration_format(
+		(int64_t)(status->covered_ns / ROUND_NS * ROUND_NS), covered, sizeof(covered));
 	units_duration_format((int64_t)status->wished_ns, wished, sizeof(wished));
-	units_size_format(status->wished_bytes, size, sizeof(size));
 	return g_strdup_printf(
 		"The flight recorder reaches back %s, not the %s that --min-age wishes: at "
-		"this rate of events that takes --buffer-size=%s",
-		covered, wished, size);
+		"this rate of events that takes --buffer-size=%" PRIu64 "M",
+		covered, wished, status->wished_bytes >> 20);
 }
 
 void recording_status(struct recording *rec, struct recording_status *status_out)

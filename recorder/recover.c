@@ -108,7 +108,8 @@ static uint64_t left_end_ns(const struct runtime_left *left)
 }
 
 static int pack(struct recover *recover, const struct runtime_left *left, const char *ust_dir,
-	struct store_file *file, struct trace_out_result *result)
+	const struct ring_read_result *losses, struct store_file *file,
+	struct trace_out_result *result)
 {
 	static const char *const notes[] = {
 		"The recorder was killed: this is what it left in memory, written later by "
@@ -122,6 +123,7 @@ static int pack(struct recover *recover, const struct runtime_left *left, const 
 	const struct trace_out_request request = {
 		.rundir = left->dir.path,
 		.ust_dir = ust_dir,
+		.losses = losses,
 		.mode = "snapshot",
 		.end_reason = "recorder_death",
 		.notes = notes,
@@ -162,7 +164,7 @@ static int write_trace(
 	if (!err)
 		err = store_file_begin_named(&recover->store, name, &file);
 	if (!err)
-		err = pack(recover, left, scratch, &file, &result);
+		err = pack(recover, left, scratch, &read_result, &file, &result);
 	fs_remove_tree(scratch);
 	if (err) {
 		store_file_discard(&file);
