@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 import time
+from pathlib import Path
 
-from lib import Folder, Recorder, check, done, run, wait_for
+from lib import IS_ROOT, Folder, Recorder, check, done, run, wait_for
 
 EVENT = re.compile(rb'^\[(\d+)\].*name = "(w\d+)", value = (\d+)')
 
@@ -87,8 +88,21 @@ def onward(folder):
         recorder.stop()
 
 
+def lttng_snapshot(folder, ring):
+    """A snapshot by LTTng's tools, with the rights of the private daemon."""
+    home = Path(ring).parent.parent
+    owner = home.stat().st_uid
+    out = folder.new(owner)
+    session = next(x for x in Path("/proc").glob("*/comm") if x.read_text() == "trace-record\n"
+                   and f"-{x.parent.name}/" in ring).parent.name
+    result = run(["lttng", "--no-sessiond", "snapshot", "record", "--session", f"flightrec-{session}-ring-0", f"file://{out}"],
+                 uid=owner if IS_ROOT else None, env={"LTTNG_HOME": str(home)})
+    check(result.code == 0, f"lttng snapshot: {result.err!r} {result.out!r}")
+    return out
+
+
 def other_readers(folder):
-    """lttng-crash sees the same in the same ring, once nobody writes."""
+    """lttng-crash and LTTng's own snapshots see the same in the same ring, once nobody writes."""
     argv = ["sh", "-c", f"{folder.programs}/ring_writer 3 1 20000; sleep 1000"]
     with Recorder(folder, argv) as recorder:
         time.sleep(2)
@@ -98,6 +112,10 @@ def other_readers(folder):
         result = run(["lttng-crash", "-x", crash, ring])
         check(result.code == 0, f"lttng-crash: {result.err!r}")
         ours, theirs = numbers(out), numbers(crash)
+        snapshot = lttng_snapshot(folder, ring)
+        after, _ = copy(folder, ring)
+        check(ours == numbers(snapshot), "the same as a snapshot of LTTng's own")
+        check(ours == numbers(after), "and that one leaves us the ring as it was")
         check(ours == theirs and not ours[1], f"the same as lttng-crash: {[(k, len(v)) for k, v in ours[0].items()]}")
         check(sum(len(x) for x in ours[0].values()) > 50000, "and not nothing")
         recorder.stop()
