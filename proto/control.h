@@ -8,6 +8,8 @@
  *   control          this file
  *   blackbox/NNNNN   one file per process (proto/blackbox.h); NNNNN is `proc`, 1..65535
  *   lttng/           LTTNG_HOME of the private session daemon
+ *   kept/            second names of the ring's files, and what the recorder alone writes and reads: ends, how
+ *                    each process ended, and command, for --recover
  */
 #pragma once
 
