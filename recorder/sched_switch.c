@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,11 +143,23 @@ static int open_thread(struct sched_switch *sw, pid_t tid, bool is_before_exec)
 	return 0;
 }
 
+/* What to ask for: CPU profiles by perf events want to lock memory as well, out of the same allowance. */
+static size_t ring_bytes(unsigned n_cpus)
+{
+	struct rlimit locked = { .rlim_cur = 0 };
+
+	getrlimit(RLIMIT_MEMLOCK, &locked);
+	if (n_cpus > MANY_CPUS ||
+		(geteuid() != 0 && locked.rlim_cur / 2 < (rlim_t)n_cpus * RING_BYTES))
+		return FAIR_RING_BYTES;
+	return RING_BYTES;
+}
+
 struct sched_switch *sched_switch_new(pid_t pid, char **why_out, char **note_out)
 {
 	unsigned n_cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
 	struct sched_switch *sw = g_new0(struct sched_switch, 1);
-	size_t size = n_cpus > MANY_CPUS ? FAIR_RING_BYTES : RING_BYTES;
+	size_t size = ring_bytes(n_cpus);
 	int err, is_map = 0;
 
 	*why_out = *note_out = NULL;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "viewer/finding.h"
+#include "viewer/index_store.h"
 #include "viewer/summary.h"
 
 struct arguments {
@@ -64,11 +66,57 @@ static const struct argp argp = {
 	       "  trace-view summary --json trace.out | jq '.locks[0]'\n",
 };
 
+/* What stands out needs an index: one that is thrown away, made by the same run. NULL: there is no room for it. */
+static struct findings *find(struct index_builder *builder, struct index **index_out)
+{
+	GError *error = NULL;
+
+	*index_out = builder ? index_builder_finish(builder, &error) : NULL;
+	if (*index_out)
+		return findings_new(*index_out);
+	fprintf(stderr, "trace-view: no findings: %s\n",
+		error ? error->message : "there is no place for an index; set TMPDIR");
+	g_clear_error(&error);
+	return NULL;
+}
+
+/* Runs the trace through summary and index, and prints. Returns the exit status. */
+static int run(const struct arguments *arguments, struct trace *trace)
+{
+	int fd = index_scratch_file();
+	struct index_builder *builder = fd >= 0 ? index_builder_new(trace, fd) : NULL;
+	struct trace_pass passes[SUMMARY_N_PASSES + 1];
+	struct findings *findings = NULL;
+	struct index *index = NULL;
+	struct summary summary;
+	GError *error = NULL;
+	int status;
+
+	summary_init(&summary, trace);
+	summary_passes(&summary, passes);
+	if (builder)
+		passes[SUMMARY_N_PASSES] = index_builder_pass(builder);
+	if (!trace_run(trace, passes, SUMMARY_N_PASSES + (builder != NULL), &error)) {
+		index_builder_free(builder);
+		status = cmd_fail(error);
+	} else {
+		summary_finish(&summary);
+		summary.findings = findings = find(builder, &index);
+		if (arguments->is_json)
+			summary_print_json(&summary, stdout, arguments->top);
+		else
+			summary_print_text(&summary, stdout, arguments->top);
+		status = cmd_finish_output(stdout, "the standard output");
+	}
+	findings_free(findings);
+	index_free(index);
+	summary_fini(&summary);
+	return status;
+}
+
 int cmd_summary(int argc, char **argv)
 {
 	struct arguments arguments = { .input = CMD_INPUT_INIT, .top = UINT32_MAX };
-	struct trace_pass passes[SUMMARY_N_PASSES];
-	struct summary summary;
 	GError *error = NULL;
 	int status;
 
@@ -78,23 +126,10 @@ int cmd_summary(int argc, char **argv)
 	struct trace *trace = trace_open(arguments.input.file, arguments.input.max_size, &error);
 	if (!trace)
 		return cmd_fail(error);
-	if (!cmd_filter_window(&arguments.filter, trace, &error)) {
-		trace_free(trace);
-		return cmd_fail(error);
-	}
-	summary_init(&summary, trace);
-	summary_passes(&summary, passes);
-	if (!trace_run(trace, passes, SUMMARY_N_PASSES, &error)) {
+	if (!cmd_filter_window(&arguments.filter, trace, &error))
 		status = cmd_fail(error);
-	} else {
-		summary_finish(&summary);
-		if (arguments.is_json)
-			summary_print_json(&summary, stdout, arguments.top);
-		else
-			summary_print_text(&summary, stdout, arguments.top);
-		status = cmd_finish_output(stdout, "the standard output");
-	}
-	summary_fini(&summary);
+	else
+		status = run(&arguments, trace);
 	trace_free(trace);
 	return status;
 }

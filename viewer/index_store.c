@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/fs.h"
+#include "viewer/finding.h"
 #include "viewer/summary.h"
 
 #define META_KIND 99
@@ -26,6 +27,7 @@ enum meta {
 	META_TIMES,
 	META_NOTES,
 	META_SUMMARY,
+	META_FINDINGS,
 	META_N
 };
 enum { META_ID, META_OFFSET, META_BYTES, META_COLUMNS };
@@ -92,8 +94,9 @@ static void save_notes(struct pool *pool, struct series *meta, const GPtrArray *
 }
 
 /* Writes what makes the file an index that can be opened again. 0 or -errno. */
-static int finish_file(struct index *index, const char *summary, uint32_t n_definition_strings)
+static int finish_file(const struct indexed *indexed, uint32_t n_definition_strings)
 {
+	const struct index *index = indexed->index;
 	const struct trace *trace = index->trace;
 	struct pool *pool = index->pool;
 	struct series *meta = pool_add(pool, (struct pool_key){ .kind = META_KIND },
@@ -123,7 +126,8 @@ static int finish_file(struct index *index, const char *summary, uint32_t n_defi
 	save_array(pool, meta, META_STACKS, trace->stacks.stacks);
 	save(pool, meta, META_TIMES, &times, sizeof(times));
 	save_notes(pool, meta, trace->notes);
-	save(pool, meta, META_SUMMARY, summary, strlen(summary) + 1);
+	save(pool, meta, META_SUMMARY, indexed->summary, strlen(indexed->summary) + 1);
+	save(pool, meta, META_FINDINGS, indexed->findings, strlen(indexed->findings) + 1);
 	return pool_finish(pool, version());
 }
 
@@ -223,15 +227,20 @@ static gboolean load(struct index *index, struct trace *trace)
 	return TRUE;
 }
 
-static gboolean load_summary(struct indexed *indexed)
+/* A text, to g_free(); NULL: not there. */
+static char *load_text(const struct indexed *indexed, enum meta id)
 {
 	size_t n;
-	const char *text = blob(indexed->index->pool, META_SUMMARY, &n);
+	const char *text = blob(indexed->index->pool, id, &n);
 
-	if (!text || !n || text[n - 1] != '\0')
-		return FALSE;
-	indexed->summary = g_strdup(text);
-	return TRUE;
+	return text && n && text[n - 1] == '\0' ? g_strdup(text) : NULL;
+}
+
+static gboolean load_summary(struct indexed *indexed)
+{
+	indexed->summary = load_text(indexed, META_SUMMARY);
+	indexed->findings = load_text(indexed, META_FINDINGS);
+	return indexed->summary && indexed->findings;
 }
 
 /* The folder of all indexes, to g_free(); NULL: none is to be kept, or there is no home. */
@@ -350,7 +359,7 @@ static void make_room(const char *cache, uint64_t max_bytes)
 }
 
 /* A file without a name, for an index that nobody keeps. */
-static int nameless_file(void)
+int index_scratch_file(void)
 {
 	static const char *const places[] = { "/var/tmp", "/tmp" };
 	const char *tmpdir = g_getenv("TMPDIR");
@@ -414,8 +423,10 @@ static gboolean build(
 		return FALSE;
 	}
 	out->index = index_builder_finish(builder, error);
-	if (out->index)
+	if (out->index) {
 		out->summary = print_summary(&summary);
+		out->findings = findings_text(out->index);
+	}
 	summary_fini(&summary);
 	return out->index != NULL;
 }
@@ -447,7 +458,7 @@ gboolean indexed_open(
 	if (fd < 0) {
 		/* No room for a cache, or no wish: it works without. */
 		g_clear_pointer(&folder, g_free);
-		fd = nameless_file();
+		fd = index_scratch_file();
 	}
 	if (fd < 0) {
 		g_set_error(error, VIEW_ERROR, VIEW_ERROR_SYSTEM,
@@ -462,7 +473,7 @@ gboolean indexed_open(
 		indexed_close(out);
 		return FALSE;
 	}
-	if (folder && out->summary && finish_file(out->index, out->summary, n_strings) == 0 &&
+	if (folder && out->summary && finish_file(out, n_strings) == 0 &&
 		out->trace->files.state && copy_state(out->trace->files.state, making)) {
 		fs_remove_tree(folder);
 		if (rename(making, folder) == 0)
@@ -481,5 +492,6 @@ void indexed_close(struct indexed *indexed)
 	index_free(indexed->index);
 	trace_free(indexed->trace);
 	g_free(indexed->summary);
+	g_free(indexed->findings);
 	*indexed = (struct indexed){ 0 };
 }

@@ -22,13 +22,14 @@ struct index_options {
 };
 
 /*
- * A trace with its index and its summary (summary_print_json(), all rows). `was_kept`: they were in the cache, and no event
+ * A trace with its index, its summary (summary_print_json(), all rows) and findings (findings_json()). `was_kept`: they were in the cache, and no event
  * was read.
  */
 struct indexed {
 	struct trace *trace; /* owned */
 	struct index *index; /* owned */
 	char *summary;	     /* owned; JSON */
+	char *findings;	     /* owned; JSON */
 	int was_kept;
 };
 
@@ -36,3 +37,6 @@ struct indexed {
 gboolean indexed_open(
 	const char *path, const struct index_options *options, struct indexed *out, GError **error);
 void indexed_close(struct indexed *indexed);
+
+/* A file without a name, for an index that is not kept. -1: there is no place for one. */
+int index_scratch_file(void);

@@ -92,6 +92,10 @@ static void on_api(struct http_request *request, void *user)
 		const char *text = serve->indexed->summary;
 
 		http_reply(request, 200, "application/json", text, strlen(text));
+	} else if (strcmp(path, "/api/findings") == 0) {
+		const char *text = serve->indexed->findings;
+
+		http_reply(request, 200, "application/json", text, strlen(text));
 	} else if (strcmp(path, "/api/sql") == 0) {
 		size_t n;
 		const char *body = http_request_body(request, &n);

@@ -29,6 +29,7 @@
  *   tasks, regions [type, count, p50_ns, p90_ns, p99_ns, max_ns, sum_ns, open, oldest_open_ns]
  *   counters  [name, pid, count, first, last, min, max]
  *   logs
+ *   findings  as findings_json() has them (finding.h), most important first
  *   lost      {events, packets, counters {name: n}, notes [sentences]}
  */
 #pragma once
@@ -38,6 +39,7 @@
 #include "viewer/allocs.h"
 #include "viewer/calls.h"
 #include "viewer/cpu_samples.h"
+#include "viewer/finding.h"
 #include "viewer/locks.h"
 #include "viewer/task.h"
 #include "viewer/thread_state.h"
@@ -53,6 +55,7 @@ struct alloc_place {
 
 struct summary {
 	struct trace *trace; /* borrowed */
+	const struct findings *findings; /* borrowed; NULL: not asked for */
 	struct thread_states *states;
 	struct locks locks;
 	struct calls calls;

@@ -303,6 +303,8 @@ int summary_print_json(const struct summary *summary, FILE *out, unsigned top)
 		type_list(summary, summary->tasks.regions, summary->by_region, top));
 	json_object_set_new(root, "counters", counter_list(summary));
 	json_object_set_new(root, "logs", summary_json_number(summary->tasks.n_logs));
+	if (summary->findings)
+		json_object_set_new(root, "findings", findings_json(summary->findings));
 	json_object_set_new(root, "lost", lost_object(summary));
 	ret = json_dumpf(root, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
 	json_decref(root);

@@ -376,6 +376,8 @@ void summary_print_text(const struct summary *summary, FILE *out, unsigned top)
 	summary_print_head(summary, out);
 	summary_print_death(summary, out);
 	summary_print_triggers(summary, out);
+	if (summary->findings)
+		findings_print(summary->findings, out, top);
 	print_threads(summary, out, top);
 	summary_print_sched(summary, out, top);
 	print_locks(summary, out, top, 1, "Contended locks, by time waited");

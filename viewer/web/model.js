@@ -68,8 +68,10 @@ export class Model {
 	}
 
 	static async load() {
-		const [trace, summary] = await Promise.all([askJson('/api/trace'), askJson('/api/summary')]);
-		return new Model(trace, summary);
+		const [trace, summary, findings] = await Promise.all([askJson('/api/trace'), askJson('/api/summary'), askJson('/api/findings')]);
+		const model = new Model(trace, summary);
+		model.findings = findings;
+		return model;
 	}
 
 	stateName(state) {

@@ -102,7 +102,7 @@ export function sqlPage() {
 }
 
 export function findingsPage(model, timeline, show) {
-	const findings = model.summary.findings || [];
+	const findings = model.findings || [];
 	return [element('h2', {}, 'Findings'), ...(findings.length ? findings.map((finding) => element('div', { class: `finding ${finding.severity}` }, element('h3', {}, finding.title), element('p', {}, finding.text), finding.time !== undefined && finding.thread !== undefined && finding.thread !== null ? element('a', { onclick: () => { show('timeline'); timeline.jump(finding.thread, finding.time); } }, 'show it') : '')) : [element('p', { class: 'dim' }, 'Nothing stands out.')])];
 }
 
