@@ -85,11 +85,12 @@ void call_end(struct call *call, int64_t ret, const char *path)
 		return;
 	dur = fr_now() - call->begin_ns;
 	is_short = dur < threshold();
+	/* First of all: it is stamped when it is written, and means now. */
+	if (!is_short && fr_wants(FR_EVENTS_SYSCALL))
+		emit(t, call, ret, dur, path && call_saw_path(ret) && path[0] ? path : NULL);
 	fr_count_own(t, syscalls, 1);
 	if (is_short)
 		fr_count_own(t, syscalls_short, 1);
-	else if (fr_wants(FR_EVENTS_SYSCALL))
-		emit(t, call, ret, dur, path && call_saw_path(ret) && path[0] ? path : NULL);
 	if (unlikely(call->n_heard))
 		call_channel_end(t, call, is_short ? -1 : ret, dur);
 	call_total_add(t, call->id, dur, ret, is_short);

@@ -197,6 +197,7 @@ void lock_wait_end(struct lock_wait *wait, int ret)
 	struct fr_thread *t = &fr_self;
 	int saved_errno = errno;
 	struct heard heard;
+	int is_short;
 	uint64_t dur;
 
 	if (!guard_enter(t, FR_FRAME()))
@@ -209,13 +210,15 @@ void lock_wait_end(struct lock_wait *wait, int ret)
 	heard.n_releases = wait_leave(t, WAIT_LOCK, wait->mark[WAIT_LOCK], heard.releases);
 	if (wait->kind == FR_LOCK_COND)
 		heard.n_relocks = wait_leave(t, WAIT_MUTEX, wait->mark[WAIT_MUTEX], heard.relocks);
+	is_short = dur < __atomic_load_n(&fr_control->lock_ns, __ATOMIC_RELAXED);
+	/* First of all: it is stamped when it is written, and means now. */
+	if (!is_short && fr_wants(FR_EVENTS_LOCK))
+		emit(t, wait, ret, &heard);
 	thread_leave(t, &wait->wait);
 	fr_count(locks_waited, 1);
-	profile(t, wait, ret, &heard);
-	if (dur < __atomic_load_n(&fr_control->lock_ns, __ATOMIC_RELAXED))
+	if (is_short)
 		fr_count(locks_short, 1);
-	else if (fr_wants(FR_EVENTS_LOCK))
-		emit(t, wait, ret, &heard);
+	profile(t, wait, ret, &heard);
 	delay_after(t, dur);
 	if (trigger_is_over(dur, &fr_control->trigger_lock_ns) && has_owner(wait->kind))
 		fire(t, wait, dur);
