@@ -269,6 +269,7 @@ static struct sched_cursor *collect(
 	job->spans = sched_times_spans(sched->times, state.covered_ns, begin_ns, end_ns);
 	widen(job, &begin_ns, &end_ns);
 	cursor = sched_history_read(sched->history, begin_ns, end_ns);
+	sched_times_own_threads(sched->times, job->hidden);
 	g_hash_table_foreach(sched->wakers, copy_name, job->names);
 	pthread_mutex_unlock(&sched->mutex);
 	return cursor;
@@ -287,10 +288,10 @@ int sched_pack(struct sched *sched, uint64_t begin_ns, uint64_t end_ns,
 	if (!sched)
 		return 0;
 	job.names = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	job.hidden = g_hash_table_new(NULL, NULL);
 	cursor = collect(sched, &job, &packed);
 	if (cursor) {
 		job.owners = g_hash_table_new_full(NULL, NULL, NULL, owners_free);
-		job.hidden = g_hash_table_new(NULL, NULL);
 		for (guint i = 0; i < processes->len; i++)
 			add_process(&job, g_ptr_array_index(processes, i));
 		job.writer = ctf_writer_new(fd, classes, EVENT_N, clock);
@@ -302,11 +303,11 @@ int sched_pack(struct sched *sched, uint64_t begin_ns, uint64_t end_ns,
 		compare(&job, &packed);
 		ctf_writer_free(job.writer);
 		g_hash_table_unref(job.owners);
-		g_hash_table_unref(job.hidden);
 		g_hash_table_unref(job.spans);
 		sched_cursor_free(cursor);
 	}
 	g_hash_table_unref(job.names);
+	g_hash_table_unref(job.hidden);
 	packed.threads = job.threads;
 	if (!err)
 		*packed_out = packed;

@@ -29,7 +29,8 @@ struct thread {
 	pid_t pid;
 	uint16_t proc;
 	uint32_t tid;
-	bool is_gone;
+	bool is_gone, is_own;
+	unsigned n_named;
 	uint64_t seen_ns; /* of the last look at it */
 	struct thread_files files;
 	uint32_t n_rows;
@@ -169,6 +170,18 @@ static uint64_t thread_note(
 	return last && seen.slices > was.slices ? (uint64_t)(seen.slices - was.slices) : 0;
 }
 
+/* liblttng-ust names its threads "…-ust" soon after their start, the tracer its own: a second look is enough. */
+static void look_at_name(struct thread *thread)
+{
+	struct procfs_stat stat;
+
+	if (thread->n_named >= 2 || procfs_stat_read(thread->pid, (pid_t)thread->tid, &stat) != 0)
+		return;
+	thread->n_named++;
+	thread->is_own = g_str_has_suffix(stat.comm, "-ust") ||
+			 ((pid_t)thread->tid != thread->pid && strcmp(stat.comm, "flightrec") == 0);
+}
+
 static uint64_t thread_look(struct sched_times *times, pid_t pid, uint16_t proc, pid_t tid)
 {
 	struct thread *thread = g_hash_table_lookup(times->threads, key_of(proc, (uint32_t)tid));
@@ -202,6 +215,7 @@ static uint64_t thread_look(struct sched_times *times, pid_t pid, uint16_t proc,
 	if (!is_there)
 		return 0;
 	times->n_threads++;
+	look_at_name(thread);
 	return thread_note(times, thread, procfs_now(), seen);
 }
 
@@ -366,6 +380,17 @@ GHashTable *sched_times_spans(
 		g_hash_table_replace(spans, GUINT_TO_POINTER(thread->tid), span);
 	}
 	return spans;
+}
+
+void sched_times_own_threads(const struct sched_times *times, GHashTable *set)
+{
+	GHashTableIter iter;
+	struct thread *thread;
+
+	g_hash_table_iter_init(&iter, times->threads);
+	while (g_hash_table_iter_next(&iter, NULL, (void **)&thread))
+		if (thread->is_own)
+			g_hash_table_add(set, GUINT_TO_POINTER(thread->tid));
 }
 
 bool sched_times_process(const struct sched_times *times, pid_t pid, struct thread_times *times_out)

@@ -41,6 +41,9 @@ struct cpu_times *sched_times_between(const struct sched_times *times, uint64_t 
 GHashTable *sched_times_spans(
 	const struct sched_times *times, uint64_t floor_ns, uint64_t begin_ns, uint64_t end_ns);
 
+/* Adds the tids of the tracer's and liblttng-ust's threads that were seen, ended ones too, to a set. */
+void sched_times_own_threads(const struct sched_times *times, GHashTable *set);
+
 /* See sched_process_times(). */
 bool sched_times_process(
 	const struct sched_times *times, pid_t pid, struct thread_times *times_out);
