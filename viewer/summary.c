@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* A counter of the tracer. */
+#define SYSCALLS_SHORT "syscalls_short"
+
 struct ranked {
 	double key, second;
 	uint32_t index;
@@ -97,8 +100,9 @@ static GArray *rank_threads(const struct summary *summary)
 		const struct thread *thread = trace_thread(trace, i);
 		const struct thread_time *time = thread_states_get(summary->states, i);
 		double busy = thread->cpu_ns >= 0 ? (double)thread->cpu_ns : (double)time->run_ns;
+		/* Those that nobody but the kernel knows: summary_unfollowed(). */
 		if (!trace_thread_is_traced(trace, i))
-			busy = -1;
+			continue;
 		if (time->present_ns > 0 || time->n_events > 0)
 			ranked_add(ranked, i, -(double)thread->process, busy);
 	}
@@ -297,6 +301,20 @@ int summary_has_sched(const struct summary *summary)
 	return 0;
 }
 
+struct summary_unfollowed summary_unfollowed(const struct summary *summary)
+{
+	struct summary_unfollowed sums = { 0 };
+
+	for (guint i = 0; i < summary->trace->threads->len; i++) {
+		const struct thread_time *time = thread_states_get(summary->states, i);
+		if (trace_thread_is_traced(summary->trace, i) || !time->present_ns)
+			continue;
+		sums.n++;
+		sums.run_ns += time->run_ns;
+	}
+	return sums;
+}
+
 uint64_t summary_counter(const struct summary *summary, const char *name)
 {
 	const struct trace *trace = summary->trace;
@@ -326,13 +344,24 @@ const char *summary_loss_counter(size_t i, const char **text_out)
 		{ "regions_misnested", "regions ended out of order, dropped" },
 		{ "forks_raw", "children of raw clone or _Fork, left untraced" },
 		{ "locks_short", "lock waits below the threshold, counted but not recorded" },
-		{ "syscalls_short", "system calls below the threshold, counted but not recorded" },
+		{ SYSCALLS_SHORT, "system calls below the threshold, counted but not recorded" },
 	};
 
 	if (i >= G_N_ELEMENTS(losses))
 		return NULL;
 	*text_out = losses[i].text;
 	return losses[i].name;
+}
+
+uint64_t summary_loss(const struct summary *summary, const char *name)
+{
+	uint64_t n = 0;
+
+	if (!g_str_equal(name, SYSCALLS_SHORT) || summary->trace->totals->len == 0)
+		return summary_counter(summary, name);
+	for (uint32_t i = 0; i <= FR_CALL_N; i++)
+		n += summary->calls.by_call[i].short_n;
+	return n;
 }
 
 int64_t summary_receipt_number(const struct summary *summary, const char *key)

@@ -5,9 +5,10 @@
  * Keys of the JSON form (all times raw ns, all sizes raw bytes, counts numbers; lists are cut at --top):
  *   schema 1
  *   trace     command, host, kernel, mode, end_reason, scheduling, begin_wall_ns (since 1970), asked_ns,
- *             window_ns, events, streams, env {key: value}, receipt {key: value}
+ *             window_ns, events, outside (of the window, left out), streams, env {key: value}, receipt {key: value}
  *   scheduling {step, sentence, exact (records of switches were there), lost, slices, records, missing
- *             (slices - records)}; null: unknown
+ *             (slices - records), unfollowed {threads, run_ns} (threads that the tracer does not follow: its own,
+ *             those of raw clone(); in no list)}; null: unknown
  *   death     {reason, signal} or null; crashes [pid, tid, name, time_ns (before the end), signal, code, address, pc,
  *             sp, stack_overflow, sender_pid, sender_uid, registers, code_bytes, stack_bytes, stack [functions]]
  *   triggers  {reason, moments [kind, reason, pid, tid, name, time_ns (before the end), value, limit, stack]}
@@ -54,7 +55,7 @@ struct alloc_place {
 };
 
 struct summary {
-	struct trace *trace; /* borrowed */
+	struct trace *trace;		 /* borrowed */
 	const struct findings *findings; /* borrowed; NULL: not asked for */
 	struct thread_states *states;
 	struct locks locks;
@@ -99,6 +100,23 @@ uint64_t summary_counter(const struct summary *summary, const char *name);
 
 /* What the tracer's counter `i` (0..) is called, and its text; NULL behind the last that means a loss. */
 const char *summary_loss_counter(size_t i, const char **text_out);
+
+/*
+ * Its value: of calls without an event what the totals say, which know of the window, where the counter counts since the
+ * program began; of the others the counter.
+ */
+uint64_t summary_loss(const struct summary *summary, const char *name);
+
+/*
+ * Threads of the program's processes that only the kernel's records name: the tracer's own, those of raw clone(). They are in
+ * no list of threads.
+ */
+struct summary_unfollowed {
+	uint32_t n;
+	uint64_t run_ns; /* on a processor */
+};
+
+struct summary_unfollowed summary_unfollowed(const struct summary *summary);
 
 /* Counts of the receipt, -1 when it does not say. */
 int64_t summary_receipt_number(const struct summary *summary, const char *key);

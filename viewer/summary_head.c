@@ -53,9 +53,9 @@ static void print_scheduling(const struct summary *summary, FILE *out)
 	g_autoptr(GString) text = g_string_new(NULL);
 
 	if (sentence || step) {
-		/* The sentence may begin with the step. */
+		/* The sentence begins with the step in use when the trace was written. */
 		if (step && !(sentence && g_str_has_prefix(sentence, step)))
-			g_string_append_printf(text, "%s%s", step, sentence ? ": " : "");
+			g_string_append_printf(text, "%s%s", step, sentence ? "; at the end " : "");
 		if (sentence)
 			g_string_append(text, sentence);
 		summary_print_line(out, "scheduling", text->str);
@@ -130,7 +130,7 @@ static void print_lost(const struct summary *summary, FILE *out)
 		g_string_assign(text, "no events");
 	summary_print_line(out, "lost", text->str);
 	for (size_t i = 0; (name = summary_loss_counter(i, &about)); i++) {
-		uint64_t value = summary_counter(summary, name);
+		uint64_t value = summary_loss(summary, name);
 		if (!value)
 			continue;
 		g_string_printf(text, "%" G_GUINT64_FORMAT " %s", value, about);

@@ -44,6 +44,7 @@ static json_t *trace_object(const struct summary *summary)
 	json_object_set_new(
 		object, "window_ns", summary_json_number(trace->end_ns - trace->begin_ns));
 	json_object_set_new(object, "events", summary_json_number(trace->n_events));
+	json_object_set_new(object, "outside", summary_json_number(trace->n_outside));
 	json_object_set_new(object, "streams", summary_json_number(trace->report.n_streams));
 	json_object_set_new(object, "env", pairs(summary, trace->env));
 	json_object_set_new(object, "receipt", pairs(summary, trace->receipt));
@@ -260,9 +261,9 @@ static json_t *lost_object(const struct summary *summary)
 	const char *name, *about;
 
 	for (size_t i = 0; (name = summary_loss_counter(i, &about)); i++)
-		if (summary_counter(summary, name))
-			json_object_set_new(counters, name,
-				summary_json_number(summary_counter(summary, name)));
+		if (summary_loss(summary, name))
+			json_object_set_new(
+				counters, name, summary_json_number(summary_loss(summary, name)));
 	for (guint i = 0; i < trace->receipt->len; i++) {
 		const struct pair *pair = &g_array_index(trace->receipt, struct pair, i);
 		if (g_str_has_prefix(strings_get(trace->strings, pair->key), "note."))

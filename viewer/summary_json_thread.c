@@ -118,6 +118,7 @@ json_t *summary_json_scheduling(const struct summary *summary)
 	int64_t slices = summary_receipt_number(summary, "scheduling.slices");
 	int64_t records = summary_receipt_number(summary, "scheduling.records");
 	json_t *object = json_object();
+	struct summary_unfollowed unfollowed = summary_unfollowed(summary);
 	int is_exact = 0;
 
 	for (guint i = 0; i < trace->threads->len; i++)
@@ -130,6 +131,9 @@ json_t *summary_json_scheduling(const struct summary *summary)
 		object, "lost", known(summary_receipt_number(summary, "scheduling.lost")));
 	json_object_set_new(object, "slices", known(slices));
 	json_object_set_new(object, "records", known(records));
+	json_object_set_new(object, "unfollowed",
+		json_pack("{s:I, s:I}", "threads", (json_int_t)unfollowed.n, "run_ns",
+			(json_int_t)unfollowed.run_ns));
 	json_object_set_new(object, "missing",
 		slices >= 0 && records >= 0 ? json_integer(slices - records) : json_null());
 	return object;

@@ -9,6 +9,7 @@
 #include "viewer/summary_print.h"
 
 #define N_STATE_COLUMNS 5
+#define MIN_UNFOLLOWED_NS 1000000
 
 /* The states that took the most time, without running; returns how many, rest_out: whether others have any. */
 static size_t pick_states(
@@ -57,6 +58,24 @@ static void print_process_line(const struct summary *summary, uint32_t index, FI
 			process->is_defined ? "" : " (its state was lost)");
 	else
 		fprintf(out, "  pid unknown: a process whose state was lost\n");
+}
+
+/* Where they took a share of the processors that one may wonder about. */
+static void print_unfollowed(const struct summary *summary, FILE *out)
+{
+	struct summary_unfollowed unfollowed = summary_unfollowed(summary);
+	uint64_t run_ns = 0;
+	char buffer[FORMAT_SIZE];
+
+	for (guint i = 0; i < summary->by_thread->len; i++)
+		run_ns += thread_states_get(
+			summary->states, g_array_index(summary->by_thread, uint32_t, i))
+				  ->run_ns;
+	if (unfollowed.run_ns >= MIN_UNFOLLOWED_NS && unfollowed.run_ns >= run_ns / 100)
+		fprintf(out,
+			"  %u more that the tracer does not follow (its own, those of raw "
+			"clone): %s on a processor\n",
+			unfollowed.n, format_ns(buffer, unfollowed.run_ns));
 }
 
 static void print_threads(const struct summary *summary, FILE *out, unsigned top)
@@ -113,6 +132,7 @@ static void print_threads(const struct summary *summary, FILE *out, unsigned top
 		fputc('\n', out);
 	}
 	summary_print_more(out, summary->by_thread, top);
+	print_unfollowed(summary, out);
 }
 
 static void print_lock_pair(

@@ -349,6 +349,13 @@ static int run_event(void *user, const struct event *event)
 	return trace_feed(run->trace, event, run->passes, run->n_passes) || unpack_is_interrupted();
 }
 
+static int has_packets_around(const struct trace *trace)
+{
+	const char *schema = trace_env(trace, "schema");
+
+	return schema && g_ascii_strtoull(schema, NULL, 10) >= 2;
+}
+
 gboolean trace_run(
 	struct trace *trace, const struct trace_pass *passes, size_t n_passes, GError **error)
 {
@@ -375,7 +382,8 @@ gboolean trace_run(
 	take_notes(trace, trace->report.notes);
 	for (size_t i = 0; i < n_passes; i++)
 		is_clipped |= !passes[i].is_unclipped;
-	if (trace->n_outside && is_clipped && !trace->is_narrowed)
+	/* Windows of today's recorder come in whole packets, with events around them. */
+	if (trace->n_outside && is_clipped && !trace->is_narrowed && !has_packets_around(trace))
 		g_ptr_array_add(
 			trace->notes, g_strdup_printf("%" G_GUINT64_FORMAT
 						      " events outside the window are left out",

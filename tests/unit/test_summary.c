@@ -162,6 +162,36 @@ static void tasks_and_regions_have_latencies(void)
 	end();
 }
 
+static void short_calls_are_those_of_the_window(void)
+{
+	run(HEAD "0 0 state:counter name=syscalls_short value=429311\n"
+		 "0 0 state:counter name=stacks_cut value=7\n");
+	CHECK_INT(summary_loss(&summary, "syscalls_short"), 429311);
+	end();
+	run(HEAD "0 0 state:counter name=syscalls_short value=429311\n"
+		 "0 0 state:counter name=stacks_cut value=7\n"
+		 "0 0 state:call_total call=read n=10 dur=2ms\n");
+	CHECK_INT(summary_loss(&summary, "syscalls_short"), 0);
+	CHECK_INT(summary_loss(&summary, "stacks_cut"), 7);
+	end();
+	run(HEAD "0 0 state:counter name=syscalls_short value=429311\n"
+		 "0 0 state:call_total call=read n=10 n_short=3 dur=2ms short=1us\n"
+		 "0 0 state:call_total call=write n=10 n_short=2 dur=2ms short=1us\n");
+	CHECK_INT(summary_loss(&summary, "syscalls_short"), 5);
+	end();
+}
+
+static void threads_that_the_kernel_alone_names_are_in_no_list(void)
+{
+	run(HEAD "1100ms 10 switch_in cpu=0\n1200ms 10 switch_out cpu=0\n"
+		 "1200ms 99 switch_in cpu=0\n1230ms 99 switch_out cpu=0\n");
+	CHECK_INT(summary.by_thread->len, 2);
+	CHECK_INT(summary_unfollowed(&summary).n, 1);
+	/* It is there from the beginning of the window, off the CPU until it came. */
+	CHECK_INT(summary_unfollowed(&summary).run_ns, 30000000);
+	end();
+}
+
 static void text_fits_100_columns(void)
 {
 	g_autofree char *text = NULL;
@@ -216,6 +246,8 @@ int main(void)
 		"in use is what the tracer lists alive");
 	CASE(without_a_list_of_the_living_unfreed_is_in_use, "without a list, unfreed is in use");
 	CASE(tasks_and_regions_have_latencies, "tasks across threads and nested regions are timed");
+	CASE(short_calls_are_those_of_the_window, "calls without an event: by the totals");
+	CASE(threads_that_the_kernel_alone_names_are_in_no_list, "threads that are not followed");
 	CASE(text_fits_100_columns, "no line of the text is wider than 100 columns");
 	return CHECK_DONE();
 }
