@@ -38,18 +38,19 @@ def check_sums(folder, trace):
     """The states of each thread sum to its presence, and so does the profile of all time."""
     data = json.loads(view(folder, "summary", "--json", trace).out)
     present = 0
+    names = {x["name"] for x in data["threads"]}
+    check(names == {"known_wakes"}, f"threads of the program and no others: {names}")
     for thread in data["threads"]:
         parts = thread["run_ns"] + thread["runnable_ns"] + sum(thread["blocked"].values())
         check(parts == thread["present_ns"], f"{thread['name']}: {parts} of {thread['present_ns']}")
-        present += thread["present_ns"] if thread["name"] != "(untraced)" else 0
+        present += thread["present_ns"]
     wall = sum(folded(folder, trace, "wall").values())
     check_near(wall, present, 0.001, "all time of all threads")
     if not data["scheduling"]["exact"]:
         return
     blocked = Counter()
     for thread in data["threads"]:
-        if thread["name"] != "(untraced)":
-            blocked.update(thread["blocked"])
+        blocked.update(thread["blocked"])
     # It waits for nothing but locks, descriptors and time.
     outside = blocked["other"]
     check(outside < 0.02 * blocked.total(), f"blocked in no call: {outside} of {blocked}")
@@ -64,8 +65,6 @@ def main():
         check(result.code == 0, f"known_wakes ends with 0: {result.code} {result.err!r:.500}")
         lines = result.out.decode().splitlines()
         wants = [dict(re.findall(r"(\w+)=(\S+)", x)) for x in lines if x]
-        # Channels are the matter of wakers.py: what is not in the trace is in no profile.
-        wants = [x for x in wants if x["call"] == "-"]
         check_wakers(folder, trace, wants)
         check_sums(folder, trace)
     done()
