@@ -23,6 +23,7 @@ int cmd_pprof(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_sql(int argc, char **argv);
 int cmd_view(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 /*
  * The trace that a subcommand reads: its one argument, and --max-size. A child parser of the subcommand's own

@@ -16,6 +16,7 @@ const struct command commands[] = {
 	{ "pprof", "a pprof profile: --type=sync|block|mutex|waker|wall|cpu|...", cmd_pprof },
 	{ "dump", "one event per line, for grep", cmd_dump },
 	{ "sql", "the trace as an SQL database", cmd_sql },
+	{ "export", "for other tools: --format=perfetto|chrome|csv|sqlite|pprof|folded", cmd_export },
 	{ "view", "a web page with timelines (the default)", cmd_view },
 	{ NULL, NULL, NULL },
 };
