@@ -29,13 +29,19 @@ static bool is_direct_exit(const struct death_case *death)
 	return death->exit_kind == FR_EXIT_DIRECT && !g_strv_contains(shells, death->process->exe);
 }
 
+/* Signals by which somebody ends what works well: a service manager, a user at the terminal, a reader that has enough. */
+static bool is_asked_for(uint32_t number)
+{
+	return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGPIPE;
+}
+
 static bool is_program_death(const struct death_case *death)
 {
 	const struct process_end *end = death->end;
 
 	switch (end->how) {
 	case PROCESS_END_SIGNAL:
-		return true;
+		return !is_asked_for(end->signal);
 	case PROCESS_END_EXEC:
 		return !end->is_traced;
 	case PROCESS_END_EXIT:
@@ -47,10 +53,7 @@ static bool is_program_death(const struct death_case *death)
 
 static bool is_child_death(const struct death_case *death)
 {
-	uint32_t number = death->end->signal;
-
-	return death->end->how == PROCESS_END_SIGNAL && number != SIGTERM && number != SIGINT &&
-	       number != SIGHUP && number != SIGPIPE;
+	return death->end->how == PROCESS_END_SIGNAL && !is_asked_for(death->end->signal);
 }
 
 bool death_counts(enum options_on_death policy, const struct death_case *death)

@@ -68,7 +68,7 @@ def kinds(folder):
     if facts:
         check("SIGSEGV (segmentation fault" in facts["receipt_text"], "what the signal means")
     die(folder, [*py, "import os; os.abort()"], "SIGABRT", 134)
-    die(folder, ["sh", "-c", "kill -TERM $$"], "SIGTERM", 143)
+    die(folder, ["sh", "-c", "kill -XCPU $$"], "SIGXCPU", 152)
     if IS_ROOT:
         die(folder, [*py, "import os; os.kill(os.getpid(), 9)"], "SIGKILL", 137, uid=NOBODY)
 

@@ -72,7 +72,7 @@ def whole_life(folder, program):
     for argument, code in (("", 7), ("9", 137), ("15", 143), ("11", 139)):
         output = folder.new()
         argv = [program, argument] if argument else [program]
-        result = run([folder.bin / "trace-record", "--listen", "127.0.0.1:0", "--output-dir", output, *options_of(output), "--", *argv], cwd=output)
+        result = run([folder.bin / "trace-record", "--listen", "127.0.0.1:0", "--output-dir", output, "--on-death", "none", *options_of(output), "--", *argv], cwd=output)
         check(result.code == code, f"{argument}: exit code {result.code}, want {code}")
         check(len(result.ours()) == 1, f"{argument}: {result.ours()}")
         names = sorted(os.listdir(output))
@@ -97,7 +97,7 @@ def go_habits(folder, program):
     result = run([folder.bin / "trace-record", "-listen=127.0.0.1:0", *style, program], cwd=output)
     check(result.code == 7 and "burner" in top(output / "c") and "keeper" in top(output / "m"), f"one dash will do: {result.err!r}")
     (output / "c").write_text("older")
-    result = run([folder.bin / "trace-record", "--listen", "127.0.0.1:0", f"--cpuprofile={output / 'c'}", "--trace", output / "t", "--", program])
+    result = run([folder.bin / "trace-record", "--listen", "127.0.0.1:0", f"--cpuprofile={output / 'c'}", "--trace", output / "t", "--on-death", "none", "--", program])
     check(result.code == 7 and "burner" in top(output / "c") and (output / "t").stat().st_size > 0, "an older file is replaced; a trace beside it")
 
 

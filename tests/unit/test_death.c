@@ -45,8 +45,6 @@ static void test_program(void)
 	CHECK(!counts());
 	death.exit_kind = FR_EXIT_DIRECT;
 	CHECK(counts());
-	set(true, PROCESS_END_SIGNAL, SIGTERM);
-	CHECK(counts());
 	set(true, PROCESS_END_EXEC, 0);
 	CHECK(counts());
 	end.is_traced = 1;
@@ -54,7 +52,7 @@ static void test_program(void)
 	CHECK(!death_counts(OPTIONS_DEATH_ALL, &death));
 }
 
-static void test_children(void)
+static void test_signals(void)
 {
 	static const struct {
 		int number;
@@ -71,9 +69,16 @@ static void test_children(void)
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
-		set(false, PROCESS_END_SIGNAL, signals[i].number);
-		CHECK_INT(counts(), signals[i].is_death);
+		for (int is_main = 0; is_main < 2; is_main++) {
+			set(is_main, PROCESS_END_SIGNAL, signals[i].number);
+			CHECK_INT(counts(), signals[i].is_death);
+			CHECK(death_counts(OPTIONS_DEATH_ALL, &death));
+		}
 	}
+}
+
+static void test_children(void)
+{
 	set(false, PROCESS_END_EXIT, 1);
 	death.exit_kind = FR_EXIT_DIRECT;
 	CHECK(!counts());
@@ -193,6 +198,7 @@ static void test_sentences(void)
 int main(void)
 {
 	CASE(test_program, "of the program itself, all but an orderly end counts");
+	CASE(test_signals, "a signal that asks a process to end is no death, the others are");
 	CASE(test_children, "of its children, signals that nobody sends to end them in order");
 	CASE(test_shell, "a shell's _exit(0) is its ordinary end");
 	CASE(test_names, "files are named for the death, and known again");
