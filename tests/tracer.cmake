@@ -4,6 +4,7 @@ fr_unit_test(test_blackbox SOURCES ${T}/blackbox.c)
 fr_unit_test(test_live SOURCES ${T}/live.c ${T}/blackbox.c LIBS Threads::Threads)
 fr_unit_test(test_wait_table SOURCES ${T}/wait_table.c LIBS Threads::Threads)
 fr_unit_test(test_channel SOURCES ${T}/channel.c LIBS Threads::Threads)
+fr_unit_test(test_channel_connect SOURCES ${T}/channel_connect.c ${T}/channel.c LIBS Threads::Threads)
 fr_unit_test(test_lock_profile SOURCES ${T}/lock_profile.c)
 fr_unit_test(test_labels SOURCES ${T}/labels.c ${T}/blackbox.c LIBS Threads::Threads)
 if(NOT FLIGHTREC_SANITIZE) # a preloadable malloc and a sanitizer's do not share a process
