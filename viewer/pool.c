@@ -451,9 +451,10 @@ struct series_span series_span(const struct series *series, uint64_t row)
 {
 	uint64_t chunk = chunk_of(row);
 	struct series_span span = { .first = chunk_first(chunk) };
-	const uint8_t *column = series->pool->map + g_array_index(series->offsets, uint64_t, chunk);
+	const uint8_t *column;
 
 	g_assert(row < series->n && series->pool->map);
+	column = series->pool->map + g_array_index(series->offsets, uint64_t, chunk);
 	span.n = (uint32_t)MIN(chunk_rows(chunk), series->n - span.first);
 	for (uint32_t i = 0; i < series->schema.n_columns; i++) {
 		span.columns[i] = column;
