@@ -321,7 +321,8 @@ int cmd_export(int argc, char **argv)
 		return cmd_fail(error);
 	}
 	part.index = index;
-	part.threads = threads = wanted_threads(&arguments, trace);
+	threads = wanted_threads(&arguments, trace);
+	part.threads = threads;
 	cmd_print_notes(trace);
 	status = write_to(&arguments, &part, arguments.output);
 	index_free(index);

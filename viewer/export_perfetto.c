@@ -15,7 +15,8 @@ struct exporting {
 
 static uint64_t uuid_of(uint32_t what, uint32_t a, uint32_t b)
 {
-	return (uint64_t)what << 60 | (uint64_t)b << 32 | a;
+	/* Small, as every event has one. */
+	return ((uint64_t)b << 32 | a) << 3 | what;
 }
 
 static uint64_t absolute(const struct exporting *exporting, uint64_t at)
@@ -120,8 +121,8 @@ static void put_counter(struct exporting *exporting, const struct export_item *i
 	const struct trace *trace = exporting->part->index->trace;
 	uint32_t thread = (uint32_t)at(exporting, item, COUNTER_THREAD);
 	uint32_t process = trace_thread(trace, thread)->process;
-	uint64_t uuid = uuid_of(
-		TRACK_OF_COUNTER, (uint32_t)at(exporting, item, COUNTER_NAME), process & 0xfffffff);
+	uint64_t uuid =
+		uuid_of(TRACK_OF_COUNTER, (uint32_t)at(exporting, item, COUNTER_NAME), process);
 
 	if (is_new(exporting, uuid))
 		perfetto_track(exporting->perfetto, uuid, uuid_of(TRACK_OF_PROCESS, process, 0),
@@ -199,6 +200,7 @@ void export_perfetto(const struct export_part *part, FILE *out)
 	struct exporting exporting = { .part = part, .out = out };
 
 	exporting.perfetto = perfetto_new(part->index->trace, out);
+	perfetto_clocks(exporting.perfetto);
 	put_tracks(&exporting);
 	export_walk(part,
 		1u << INDEX_WAIT | 1u << INDEX_WOKEN | 1u << INDEX_TASK | 1u << INDEX_LOG |

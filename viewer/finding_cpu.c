@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recursion: a function that is eight times or more in a stack, with ten samples and a twentieth of the sampled CPU time: medium.
+ * recursion: a function that is eight times or more in a stack, with four samples and a twentieth of the sampled CPU time: medium.
  * cpu: a function with a quarter of the sampled CPU time and half of a CPU: low; it is where to begin, not a fault.
  * runnable-wait: threads that were ready waited for a processor at least a quarter of the time that they wanted one, and a
  *   twentieth of the window: medium. Says nothing where the kernel's numbers are missing.
@@ -8,7 +8,7 @@
 #include "viewer/finding_rule.h"
 
 #define RECURSION_DEPTH 8
-#define RECURSION_SAMPLES 10
+#define RECURSION_SAMPLES 4
 #define RECURSION_SHARE 0.05
 #define CPU_SHARE 0.25
 #define CPU_OF_ONE 0.5

@@ -62,7 +62,8 @@ static inline struct finding_rows finding_rows(
 
 static inline uint64_t finding_get(struct finding_rows *rows, uint64_t row, unsigned column)
 {
-	if (row < rows->span.first || row - rows->span.first >= rows->span.n)
+	if (!rows->span.columns[column] || row < rows->span.first ||
+		row - rows->span.first >= rows->span.n)
 		rows->span = series_span(rows->series, row);
 	return pool_load(
 		rows->span.columns[column], rows->columns[column].width, row - rows->span.first);

@@ -4,10 +4,13 @@
 #include "viewer/proto_write.h"
 
 #define SEQUENCE 1
-#define CLOCK_MONOTONIC_ID 3 /* BuiltinClock */
+/* BuiltinClock */
+#define CLOCK_REALTIME_ID 1
+#define CLOCK_MONOTONIC_ID 3
 
 enum { TRACE_PACKET = 1 };
 enum {
+	PACKET_CLOCK_SNAPSHOT = 6,
 	PACKET_TIMESTAMP = 8,
 	PACKET_SEQUENCE = 10,
 	PACKET_EVENT = 11,
@@ -200,6 +203,27 @@ static uint32_t stack_of(struct perfetto *perfetto, uint32_t index)
 	}
 	proto_message(perfetto->interned, INTERNED_STACKS, message);
 	return id;
+}
+
+static void add_clock(GByteArray *snapshot, GByteArray *clock, uint32_t id, uint64_t time_ns)
+{
+	proto_number(fresh(clock), 1, id);
+	proto_number(clock, 2, time_ns);
+	proto_message(snapshot, 1, clock);
+}
+
+void perfetto_clocks(struct perfetto *perfetto)
+{
+	const struct trace *trace = perfetto->trace;
+	GByteArray *snapshot = fresh(perfetto->event);
+
+	add_clock(snapshot, perfetto->small, CLOCK_MONOTONIC_ID, trace->begin_ns);
+	if (trace->report.has_clock)
+		add_clock(snapshot, perfetto->small, CLOCK_REALTIME_ID,
+			(uint64_t)((int64_t)trace->begin_ns + trace->report.wall_offset_ns));
+	proto_number(snapshot, 2, CLOCK_MONOTONIC_ID); /* primary_trace_clock */
+	proto_message(fresh(perfetto->packet), PACKET_CLOCK_SNAPSHOT, snapshot);
+	write_packet(perfetto);
 }
 
 static void write_track(struct perfetto *perfetto, GByteArray *track)

@@ -12,6 +12,9 @@ struct perfetto;
 struct perfetto *perfetto_new(struct trace *trace, FILE *out);
 void perfetto_free(struct perfetto *perfetto);
 
+/* The first packet: times are CLOCK_MONOTONIC, and what the wall clock said. */
+void perfetto_clocks(struct perfetto *perfetto);
+
 /* Tracks; uuids are the caller's, unique and not 0. */
 void perfetto_process(struct perfetto *perfetto, uint64_t uuid, uint32_t pid, const char *name);
 void perfetto_thread(struct perfetto *perfetto, uint64_t uuid, uint64_t parent, uint32_t pid,
