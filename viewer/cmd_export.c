@@ -194,7 +194,7 @@ static gboolean write_csv(const struct arguments *arguments, const struct export
 static gboolean write_sqlite(const struct arguments *arguments, const struct export_part *part,
 	FILE *out, GError **error)
 {
-	g_autofree char *folder = NULL, *path = NULL, *bytes = NULL;
+	g_autofree char *folder = NULL, *path = NULL;
 	char buffer[65536];
 	gboolean is_ok;
 	FILE *made;
@@ -280,14 +280,14 @@ static struct index *index_part(
 /* pprof and folded are what trace-view pprof writes, with all its options. */
 static int is_profile(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && argv[i]; i++) {
 		const char *value = NULL;
 
-		if (g_str_has_prefix(argv[i], "--format="))
+		if (strncmp(argv[i], "--format=", strlen("--format=")) == 0)
 			value = argv[i] + strlen("--format=");
-		else if (g_str_equal(argv[i], "--format") && i + 1 < argc)
+		else if (strcmp(argv[i], "--format") == 0 && i + 1 < argc)
 			value = argv[i + 1];
-		if (value && (g_str_equal(value, "pprof") || g_str_equal(value, "folded")))
+		if (value && (strcmp(value, "pprof") == 0 || strcmp(value, "folded") == 0))
 			return 1;
 	}
 	return 0;

@@ -56,6 +56,11 @@ const char *finding_site(const struct findings *findings, uint32_t stack)
 	return strings_get(stacks->strings, stacks_site(stacks, stack));
 }
 
+void finding_load(struct finding_rows *rows, uint64_t row)
+{
+	rows->span = series_span(rows->series, row);
+}
+
 static int is_runtime(const struct stacks *stacks, const struct location *location)
 {
 	return location->module != MODULE_NONE &&

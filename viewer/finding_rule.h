@@ -60,11 +60,13 @@ static inline struct finding_rows finding_rows(
 		series_n(series) };
 }
 
+/* Makes `row`, which must exist, one of the span. */
+void finding_load(struct finding_rows *rows, uint64_t row);
+
 static inline uint64_t finding_get(struct finding_rows *rows, uint64_t row, unsigned column)
 {
-	if (!rows->span.columns[column] || row < rows->span.first ||
-		row - rows->span.first >= rows->span.n)
-		rows->span = series_span(rows->series, row);
+	if (row < rows->span.first || row - rows->span.first >= rows->span.n)
+		finding_load(rows, row);
 	return pool_load(
 		rows->span.columns[column], rows->columns[column].width, row - rows->span.first);
 }
