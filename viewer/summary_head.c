@@ -41,6 +41,20 @@ void summary_print_more(FILE *out, const GArray *rows, unsigned top)
 			rows->len - summary_at_most(rows, top));
 }
 
+static int begins_with_step(const char *sentence)
+{
+	static const char *const names[] = {
+#define FR_X(id, name) name,
+		FR_SCHED_TABLE(FR_X)
+#undef FR_X
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		if (g_str_has_prefix(sentence, names[i]))
+			return 1;
+	return 0;
+}
+
 /* The step in use, and whether its records are all there. */
 static void print_scheduling(const struct summary *summary, FILE *out)
 {
@@ -55,7 +69,10 @@ static void print_scheduling(const struct summary *summary, FILE *out)
 	if (sentence || step) {
 		/* The sentence begins with the step in use when the trace was written. */
 		if (step && !(sentence && g_str_has_prefix(sentence, step)))
-			g_string_append_printf(text, "%s%s", step, sentence ? "; at the end " : "");
+			g_string_append_printf(text, "%s%s", step,
+				!sentence		     ? ""
+				: begins_with_step(sentence) ? "; at the end "
+							     : ": ");
 		if (sentence)
 			g_string_append(text, sentence);
 		summary_print_line(out, "scheduling", text->str);
