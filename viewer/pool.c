@@ -366,6 +366,7 @@ static bool read_directory(
 	uint64_t end = pool->map_bytes - sizeof(struct tail), at;
 	struct tail tail;
 
+	g_assert(pool->map);
 	memcpy(&tail, pool->map + end, sizeof(tail));
 	if (tail.magic != MAGIC || tail.version != version || tail.n_series > MAX_SERIES ||
 		tail.directory > end)
