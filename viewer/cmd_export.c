@@ -26,12 +26,14 @@ struct arguments {
 	struct cmd_filter filter;
 	const char *output, *table, *thread;
 	enum form form;
+	int is_gzip;
 };
 
 static const struct argp_option options[] = {
 	{ "format", KEY_FORMAT, "FORM", 0, "One of those below", 0 },
 	{ "output", 'o', "FILE", 0, "Write to FILE instead of the standard output", 0 },
 	{ "table", KEY_TABLE, "NAME", 0, "csv: which table of trace-view sql", 0 },
+	{ "gzip", 'z', NULL, 0, "perfetto, chrome, csv: compress with gzip", 0 },
 	{ "thread", 't', "NAME", 0, "Only threads of that name (* and ? match) or tid", 0 },
 	{ 0 },
 };
@@ -56,6 +58,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_TABLE:
 		arguments->table = arg;
+		return 0;
+	case 'z':
+		arguments->is_gzip = 1;
 		return 0;
 	case 't':
 		arguments->thread = arg;
@@ -89,7 +94,7 @@ static const struct argp argp = {
 	.args_doc = "TRACE",
 	.doc = "Writes a trace in the format of another tool."
 	       "\vFormats:\n"
-	       "  perfetto  for ui.perfetto.dev: tracks, stacks, wake-ups (gzip it as you like)\n"
+	       "  perfetto  for ui.perfetto.dev: tracks, stacks, wake-ups; opens with --gzip, too\n"
 	       "  chrome    Chrome's JSON, for chrome://tracing, Perfetto and many others\n"
 	       "  csv       one table, see trace-view sql TRACE\n"
 	       "  sqlite    a database with all tables of trace-view sql\n"
@@ -217,32 +222,54 @@ static gboolean write_sqlite(const struct arguments *arguments, const struct exp
 	return is_ok;
 }
 
+static gboolean write_form(const struct arguments *arguments, const struct export_part *part,
+	FILE *out, GError **error)
+{
+	switch (arguments->form) {
+	case FORM_PERFETTO:
+		export_perfetto(part, out);
+		return TRUE;
+	case FORM_CHROME:
+		export_chrome(part, out);
+		return TRUE;
+	case FORM_CSV:
+		return write_csv(arguments, part, out, error);
+	default:
+		return write_sqlite(arguments, part, out, error);
+	}
+}
+
+/* The same, compressed. */
+static gboolean write_gzip(const struct arguments *arguments, const struct export_part *part,
+	FILE *out, GError **error)
+{
+	FILE *packed = export_gzip(out);
+	gboolean is_ok = packed && write_form(arguments, part, packed, error);
+
+	if (packed && (ferror(packed) | fclose(packed)) == 0)
+		return is_ok;
+	if (is_ok || !packed)
+		g_set_error(error, VIEW_ERROR, VIEW_ERROR_SYSTEM,
+			"The compressed output cannot be written whole");
+	return FALSE;
+}
+
 static int write_to(
 	const struct arguments *arguments, const struct export_part *part, const char *path)
 {
 	int is_file = path && arguments->form != FORM_SQLITE;
 	FILE *out = is_file ? fopen(path, "we") : stdout;
-	gboolean is_ok = TRUE;
 	GError *error = NULL;
+	gboolean is_ok;
 	int status;
 
 	if (!out) {
 		fprintf(stderr, "trace-view: cannot open %s: %s\n", path, strerror(errno));
 		return EXIT_FAILURE;
 	}
-	switch (arguments->form) {
-	case FORM_PERFETTO:
-		export_perfetto(part, out);
-		break;
-	case FORM_CHROME:
-		export_chrome(part, out);
-		break;
-	case FORM_CSV:
-		is_ok = write_csv(arguments, part, out, &error);
-		break;
-	default:
-		is_ok = write_sqlite(arguments, part, out, &error);
-	}
+	is_ok = arguments->is_gzip && arguments->form != FORM_SQLITE
+			? write_gzip(arguments, part, out, &error)
+			: write_form(arguments, part, out, &error);
 	status = is_ok ? cmd_finish_output(out, path ? path : "the standard output")
 		       : cmd_fail(error);
 	if (is_file && fclose(out) != 0 && status == EXIT_SUCCESS) {

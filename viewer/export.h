@@ -30,6 +30,12 @@ void export_perfetto(const struct export_part *part, FILE *out);
 /* All tables of the SQL interface as a new SQLite database in the file `path`, which must not exist. FALSE with a sentence. */
 gboolean export_sqlite(const struct export_part *part, const char *path, GError **error);
 
+/*
+ * A stream that compresses with gzip into `out`, to which nothing else was or is written; fclose() ends it, and says whether
+ * everything was written; `out` stays open. NULL: there is no memory or descriptor for it.
+ */
+FILE *export_gzip(FILE *out);
+
 /* Whether a thread is wanted; one that is not known is. */
 static inline int export_wants(const struct export_part *part, uint64_t thread)
 {

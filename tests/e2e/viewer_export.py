@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """trace-view export: each format is read back by what reads it, and says what SQL says."""
 import csv
+import gzip
 import io
 import json
 import os
@@ -110,6 +111,14 @@ def check_tables(space, trace):
     check(space.view("export", "--format=sqlite", trace).stdout.startswith(b"SQLite format 3"), "as a stream")
 
 
+def check_gzip(space, trace):
+    plain = space.view("export", "--format=chrome", trace).stdout
+    path = space.path / "packed"
+    check(space.view("export", "--format=chrome", "--gzip", "-o", path, trace).returncode == 0, "--gzip")
+    check(gzip.decompress(path.read_bytes()) == plain, "--gzip changes nothing else")
+    check(gzip.decompress(space.view("export", "--format=chrome", "-z", trace).stdout) == plain, "also on a stream")
+
+
 def check_parts(space, trace):
     rows = space.view("export", "--format=csv", "--table=syscall", "--thread=501", trace).stdout.decode()
     check(rows.count("\n") == 1, f"only threads that are wanted: {rows}")
@@ -126,6 +135,7 @@ def main():
         check_chrome(space, trace)
         check_perfetto(space, trace)
         check_tables(space, trace)
+        check_gzip(space, trace)
         check_parts(space, trace)
     done()
 
