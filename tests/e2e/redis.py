@@ -63,6 +63,8 @@ def check_summary(folder, trace):
     for name in ("redis-server", "bio_close_file", "bio_aof_fsync", "bio_lazy_free"):
         check(name in names, f"thread {name} is in {sorted(names)}")
     check({"epoll_wait", "read", "write"} <= {x["call"] for x in data["call_sites"]}, "call sites")
+    severe = [x for x in data["findings"] if x["severity"] == "high"]
+    check(not severe, f"a healthy redis has no severe finding: {severe}")
     # The innermost function is static in Debian's stripped binary; its caller has a name.
     frames = {
         (x["call"], function)
