@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "viewer/csv.h"
 #include "viewer/export.h"
 #include "viewer/index_store.h"
 #include "viewer/sql.h"
@@ -123,29 +124,11 @@ static uint8_t *wanted_threads(const struct arguments *arguments, const struct t
 	return wanted;
 }
 
-struct csv {
-	FILE *out;
-};
-
-static int csv_row(void *user, int n, const char *const *values, const int *types)
+static int write_row(void *user, int n, const char *const *values, const int *types)
 {
-	FILE *out = ((struct csv *)user)->out;
-
 	(void)types;
-	for (int i = 0; i < n; i++) {
-		const char *text = values[i] ? values[i] : "";
-
-		if (strpbrk(text, ",\"\r\n")) {
-			fputc('"', out);
-			for (; *text; text++)
-				fprintf(out, *text == '"' ? "\"%c" : "%c", *text);
-			fputc('"', out);
-		} else {
-			fputs(text, out);
-		}
-		fputs(i == n - 1 ? "\n" : ",", out);
-	}
-	return ferror(out) || unpack_is_interrupted();
+	csv_row(user, n, values);
+	return ferror((FILE *)user) || unpack_is_interrupted();
 }
 
 static void has_thread(void *user, const char *table, const char *column, const char *about)
@@ -164,7 +147,6 @@ static gboolean write_csv(const struct arguments *arguments, const struct export
 	FILE *out, GError **error)
 {
 	const char *looked[3] = { arguments->table, NULL, NULL };
-	struct csv csv = { out };
 	g_autoptr(GString) query = g_string_new(NULL);
 	struct sql *sql;
 	gboolean is_ok;
@@ -190,7 +172,7 @@ static gboolean write_csv(const struct arguments *arguments, const struct export
 			}
 		g_string_append(query, *comma == ',' ? ")" : " WHERE 0");
 	}
-	is_ok = sql_run(sql, query->str, csv_row, &csv, error);
+	is_ok = sql_run(sql, query->str, write_row, out, error);
 	sql_close(sql);
 	return is_ok;
 }

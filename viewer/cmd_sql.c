@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "viewer/cmd.h"
+#include "viewer/csv.h"
 #include "viewer/index_store.h"
 #include "viewer/sql.h"
 
@@ -88,23 +89,6 @@ struct out {
 	uint64_t n_rows;
 };
 
-static void print_csv(const char *text)
-{
-	if (!text)
-		return;
-	if (!strpbrk(text, ",\"\r\n")) {
-		fputs(text, stdout);
-		return;
-	}
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
 static void print_json(const char *text)
 {
 	putchar('"');
@@ -176,10 +160,8 @@ static void begin(struct out *out, int n, const char *const *names)
 		out->widths[i] = display_width(names[i]);
 	if (out->form == FORM_TEXT)
 		out->cells = g_ptr_array_new_with_free_func(g_free);
-	for (int i = 0; out->form == FORM_CSV && i < n; i++) {
-		print_csv(names[i]);
-		fputs(i == n - 1 ? "\n" : ",", stdout);
-	}
+	if (out->form == FORM_CSV)
+		csv_row(stdout, n, names);
 }
 
 static void json_row(struct out *out, int n, const char *const *values, const int *types)
@@ -224,10 +206,7 @@ static int on_row(void *user, int n, const char *const *values, const int *types
 	}
 	switch (out->form) {
 	case FORM_CSV:
-		for (int i = 0; i < n; i++) {
-			print_csv(values[i]);
-			fputs(i == n - 1 ? "\n" : ",", stdout);
-		}
+		csv_row(stdout, n, values);
 		break;
 	case FORM_JSON:
 		json_row(out, n, values, types);

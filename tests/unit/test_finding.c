@@ -2,10 +2,8 @@
 /* Each rule on a small story that it must speak of, and on a healthy twin of which it must not. */
 #include "viewer/finding.h"
 
-#include <sys/mman.h>
-
 #include "check.h"
-#include "fixture_trace.h"
+#include "index_fixture.h"
 
 /* A window from 1 s to 2 s; stacks 20 waiter, 21 unlocker, 22 unlocker's call, 23 creator, 24 fib nine times. */
 #define HEAD                                                                                    \
@@ -41,17 +39,12 @@ static struct findings *findings;
 static void find(const char *definitions, const char *events)
 {
 	g_autofree char *head = g_strconcat(HEAD, definitions, NULL);
-	struct index_builder *builder;
-	struct trace_pass pass;
 
 	trace = trace_new();
 	fixture_define(trace, head);
 	trace->begin_ns = 1000000000;
 	trace->end_ns = 2000000000;
-	builder = index_builder_new(trace, memfd_create("index", MFD_CLOEXEC));
-	pass = index_builder_pass(builder);
-	fixture_feed(trace, events, &pass, 1);
-	indexed = index_builder_finish(builder, NULL);
+	indexed = index_fixture(trace, events, 0);
 	CHECK(indexed != NULL);
 	findings = findings_new(indexed);
 }

@@ -2,17 +2,15 @@
 /* The index of small traces written as text: what is in its lanes and tables. */
 #include "viewer/index.h"
 
-#include <sys/mman.h>
-
 #include "check.h"
-#include "fixture_trace.h"
+#include "index_fixture.h"
 #include "proto/schema.h"
 
 #define HEAD                                                 \
 	"0 0 state:receipt key=window.begin_ns value=1000\n" \
 	"0 0 state:receipt key=window.end_ns value=10000\n"  \
 	"0 0 state:process pid=77 start=500 exe=/opt/app\n"  \
-	"0 10 state:thread start=500 name=main\n"     \
+	"0 10 state:thread start=500 name=main\n"            \
 	"0 0 state:stack id=20 frames=0x1100\n"              \
 	"0 0 state:stack id=21 frames=0x1200\n"
 
@@ -21,16 +19,10 @@ static struct index *indexed;
 
 static void make(const char *text)
 {
-	struct index_builder *builder;
-	struct trace_pass pass;
-
 	trace = trace_new();
 	/* The window is known when the definitions are. */
 	trace->begin_ns = 1000;
-	builder = index_builder_new(trace, memfd_create("index", MFD_CLOEXEC));
-	pass = index_builder_pass(builder);
-	fixture_run(trace, text, &pass, 1);
-	indexed = index_builder_finish(builder, NULL);
+	indexed = index_fixture(trace, text, 1);
 	CHECK(indexed != NULL);
 }
 

@@ -2,10 +2,8 @@
 /* Queries over small traces written as text: the right rows, and nothing but reading. */
 #include "viewer/sql.h"
 
-#include <sys/mman.h>
-
 #include "check.h"
-#include "fixture_trace.h"
+#include "index_fixture.h"
 
 #define TRACE                                                                        \
 	"0 0 state:receipt key=window.begin_ns value=1000\n"                         \
@@ -44,15 +42,9 @@ static struct sql *sql;
 
 static void setup(void)
 {
-	struct index_builder *builder;
-	struct trace_pass pass;
-
 	trace = trace_new();
 	trace->begin_ns = 1000;
-	builder = index_builder_new(trace, memfd_create("index", MFD_CLOEXEC));
-	pass = index_builder_pass(builder);
-	fixture_run(trace, TRACE, &pass, 1);
-	indexed = index_builder_finish(builder, NULL);
+	indexed = index_fixture(trace, TRACE, 1);
 	sql = sql_open(indexed, NULL);
 	result = g_string_new(NULL);
 }
