@@ -357,7 +357,8 @@ static void slice_column(sqlite3_context *context, const struct cursor *cursor, 
 		sqlite3_result_int64(context, (sqlite3_int64)row.dur_ns);
 		break;
 	case SLICE_END:
-		sqlite3_result_int64(context, (sqlite3_int64)row.start_ns + (sqlite3_int64)row.dur_ns);
+		sqlite3_result_int64(
+			context, (sqlite3_int64)row.start_ns + (sqlite3_int64)row.dur_ns);
 		break;
 	case SLICE_THREAD:
 		sqlite3_result_int64(context, series_key(cursor->series).a);
