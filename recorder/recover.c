@@ -73,6 +73,21 @@ static struct fr_control *control_open(const char *rundir)
 	return control;
 }
 
+/* What people call a process: its first thread's name, which may be cut at 15 bytes; else that of its file. To g_free(). */
+static char *process_name(const struct blackbox *blackbox)
+{
+	g_autofree char *exe = g_path_get_basename(blackbox->header.exe);
+	struct fr_slot first;
+
+	if (blackbox_read(blackbox, &first, sizeof(first), blackbox->header.off_slots) != 0 ||
+		first.tid != blackbox->header.pid)
+		return g_steal_pointer(&exe);
+	first.name[sizeof(first.name) - 1] = '\0';
+	if (!first.name[0] || (strlen(first.name) == 15 && g_str_has_prefix(exe, first.name)))
+		return g_steal_pointer(&exe);
+	return g_strdup(first.name);
+}
+
 /* "redis-server-123", of the process that was recorded first. */
 static char *name_of(const char *rundir)
 {
@@ -90,7 +105,7 @@ static char *name_of(const char *rundir)
 			first_ns = blackbox->header.start_ns;
 			pid = blackbox->header.pid;
 			g_free(name);
-			name = g_path_get_basename(blackbox->header.exe);
+			name = process_name(blackbox);
 		}
 		blackbox_close(blackbox);
 	}

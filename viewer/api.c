@@ -156,6 +156,16 @@ static json_t *threads_of(const struct index *index)
 	return list;
 }
 
+/* What people call a process: its first thread's name where that is known; files may have several names. */
+static const char *process_name(const struct trace *trace, uint32_t index)
+{
+	const struct process *process = trace_process(trace, index);
+	uint32_t first = trace_find_thread(trace, index, process->pid, trace->end_ns);
+
+	return first != THREAD_NONE && process->pid ? trace_thread_name(trace, first)
+						    : trace_process_name(trace, index);
+}
+
 static json_t *processes_of(const struct index *index)
 {
 	const struct trace *trace = index->trace;
@@ -167,7 +177,7 @@ static json_t *processes_of(const struct index *index)
 		json_array_append_new(
 			list, json_pack("{s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "id", (int)i, "pid",
 				      (json_int_t)process->pid, "ppid", (json_int_t)process->ppid,
-				      "name", api_text(trace_process_name(trace, i)), "exe",
+				      "name", api_text(process_name(trace, i)), "exe",
 				      api_text(strings_get(trace->strings, process->exe)), "start",
 				      moment(index, process->start_ns), "end",
 				      moment(index, process->end_ns)));
