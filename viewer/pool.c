@@ -170,6 +170,9 @@ static void flush(struct pool *pool)
 
 static void append(struct pool *pool, const void *bytes, size_t n)
 {
+	/* Nothing may come without a place. */
+	if (!n)
+		return;
 	if (pool->n_buffer + n > BUFFER_BYTES)
 		flush(pool);
 	if (n > BUFFER_BYTES) {
