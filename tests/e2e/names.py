@@ -204,7 +204,7 @@ def interrupted(folder, program):
     """After the program's end, an interrupt ends the waiting for a server; the trace comes at once."""
     server = Hanging()
     use_server(folder, server.url)
-    recorder = Recorder(folder, ["timeout", "1", program.exe], options=["--debuginfod=10m", "--trace", "all.out"])
+    recorder = Recorder(folder, ["timeout", "1", program.exe], options=["--debuginfod=10m", "--on-death", "none", "--trace", "all.out"])
     check(wait_for(lambda: server.connections, 30), "the server is asked")
     check(recorder.stop(signal.SIGINT) == 124, "ends with the program's exit code")
     trace = recorder.output / "all.out"
@@ -223,7 +223,7 @@ def progress(folder, program):
         output = folder.new()
         process = subprocess.Popen(
             [folder.bin / "trace-record", "--listen", "127.0.0.1:0", "--output-dir", output,
-             "--debuginfod=3s", "--trace", output / "all.out", *options, "--",
+             "--debuginfod=3s", "--on-death", "none", "--trace", output / "all.out", *options, "--",
              "timeout", "1", program.exe],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True,
         )
