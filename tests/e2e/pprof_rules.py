@@ -56,11 +56,11 @@ class Builder:
 
     def sample(self, locations, label):
         kind = self.kind
+        n_values = len(self.p.sample_type)
         values = {
             "cpu": [3, 3 * 10**7],
             **dict.fromkeys(rules.HEAPS, [10, 1000, 4, 400]),
-            **dict.fromkeys(("block", "mutex", "sync", "syscall", "net"), [2, 5000]),
-        }.get(kind, [2])
+        }.get(kind, [2, 5000][:n_values])
         labels = []
         if kind in rules.LABELLED:
             labels = [proto.Label(self.s("handler"), self.s(label))]
