@@ -42,21 +42,34 @@ static void collect(process_other_exit on_exit, void *user)
 		on_exit(pid, status, user);
 }
 
-void linger(const char *name, const char *url, uint64_t ns, process_other_exit on_exit, void *user)
+static sigset_t ending_signals(void)
 {
 	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	const struct timespec none = { 0 };
-	int64_t now = g_get_monotonic_time(), end = INT64_MAX;
 	sigset_t set;
 
-	if (ns != OPTIONS_FOREVER && ns / 1000 < (uint64_t)(INT64_MAX - now))
-		end = now + (int64_t)(ns / 1000);
 	sigemptyset(&set);
 	for (size_t i = 0; i < G_N_ELEMENTS(ending); i++)
 		sigaddset(&set, ending[i]);
+	return set;
+}
+
+void linger_forget_signals(void)
+{
+	const struct timespec none = { 0 };
+	sigset_t set = ending_signals();
+
 	/* The ^C that ended the program reached us, too. */
 	while (sigtimedwait(&set, NULL, &none) > 0)
 		continue;
+}
+
+void linger(const char *name, const char *url, uint64_t ns, process_other_exit on_exit, void *user)
+{
+	int64_t now = g_get_monotonic_time(), end = INT64_MAX;
+	sigset_t set = ending_signals();
+
+	if (ns != OPTIONS_FOREVER && ns / 1000 < (uint64_t)(INT64_MAX - now))
+		end = now + (int64_t)(ns / 1000);
 	say(name, url, ns);
 	sigaddset(&set, SIGCHLD);
 	while (now < end) {

@@ -367,6 +367,7 @@ static int app_run(struct app *app)
 	write_port_file(app);
 	guard_set_program(app->guard, pid);
 	status = process_wait(pid, (int)app->options.on_signal, on_own_signal, on_other_exit, app);
+	linger_forget_signals();
 	atomic_store(&app->context.end_ns, procfs_now());
 	guard_program_ended(app->guard, status);
 	recording_program_ended(app->recording);
