@@ -104,9 +104,10 @@ class Result:
         self.out = out
         self.err = err
 
-    def ours(self):
-        """The recorder's own lines."""
-        return [x for x in self.err.decode("utf-8", "replace").splitlines() if is_ours(x)]
+    def ours(self, with_others=False):
+        """The recorder's own lines; those on what killed recorders of other tests have left only where they are wanted."""
+        lines = [x for x in self.err.decode("utf-8", "replace").splitlines() if is_ours(x)]
+        return [x for x in lines if with_others or "--recover writes" not in x]
 
     def theirs(self):
         """What the program itself wrote to stderr."""

@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from lib import Folder, Recorder, check, done, dump, free_port, recorded, summary, wait_for
+from lib import Folder, Recorder, check, done, dump, free_port, recorded, run, summary, wait_for
 
 SOURCE = r"""
 #include <stdio.h>
@@ -197,6 +197,8 @@ def killed(folder, program):
         state = state_of(folder, left[0])
         check(any(":stack:" in x for x in state) and not symbols(folder, left[0]), "stacks, no names")
         check(summary(folder, left[0]), "a summary")
+    # What it left in memory goes, too.
+    run([folder.bin / "trace-record", "--recover", "--output-dir", recorder.output])
     recorder.log.close()
 
 

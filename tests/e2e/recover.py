@@ -69,7 +69,7 @@ def main():
         check(wait_for(lambda: not [x for x in daemons if is_running(int(x))], 10), f"no daemon is: {daemons}")
         # Another recorder of this user says how to have it, and leaves it alone.
         result = recorded(folder, ["true"], uid=UID)
-        check(any("--recover" in x for x in result.ours()), f"the next start says so: {result.ours()}")
+        check(any("--recover" in x for x in result.ours(True)), f"the next start says so: {result.ours(True)}")
         check(len(rundirs()) == 1, "and removes nothing")
         lives_on(folder, recorder, program)
         result, err = recover(folder, output)
