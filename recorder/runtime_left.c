@@ -2,6 +2,7 @@
 #include "recorder/runtime_left.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "common/fs.h"
 #include "common/log.h"
 #include "recorder/blackbox_read.h"
+#include "recorder/procfs.h"
 #include "recorder/ring_keep.h"
 
 #define COMMAND_NAME "command"
@@ -92,8 +94,47 @@ void runtime_left_release(struct runtime_left *left)
 	clear(left);
 }
 
+/* Whether `pid` is a process of LTTng's that serves this folder. */
+static bool is_daemon_of(pid_t pid, const char *lttng_home)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/environ", (int)pid), *bytes = NULL;
+	g_autofree char *wanted = g_strdup_printf("LTTNG_HOME=%s", lttng_home);
+	struct procfs_stat stat;
+	gsize n = 0;
+
+	if (procfs_stat_read(pid, 0, &stat) != 0 || !g_str_has_prefix(stat.comm, "lttng-") ||
+		!g_file_get_contents(path, &bytes, &n, NULL))
+		return false;
+	/* Each variable ends with NUL, as the whole does. */
+	for (gsize i = 0; i < n; i += strlen(bytes + i) + 1)
+		if (strcmp(bytes + i, wanted) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * LTTng's consumer ends by itself when its daemon was killed, but now and then it hangs in that, and would keep the ring's
+ * memory for ever.
+ */
+static void end_daemons(const char *rundir)
+{
+	g_autofree char *lttng_home = g_strdup_printf("%s/lttng", rundir);
+	GDir *dir = g_dir_open("/proc", 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		pid_t pid = (pid_t)g_ascii_strtoull(name, NULL, 10);
+
+		if (pid > 0 && is_daemon_of(pid, lttng_home))
+			kill(pid, SIGKILL);
+	}
+	if (dir)
+		g_dir_close(dir);
+}
+
 void runtime_left_remove(struct runtime_left *left)
 {
+	end_daemons(left->dir.path);
 	owned_dir_remove(&left->dir);
 	clear(left);
 }
