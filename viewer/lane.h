@@ -11,9 +11,9 @@
 /* Kinds of series in an index, `kind` of their key. Lanes first. */
 enum lane_kind {
 	LANE_THREAD =
-		1, /* a: thread index. state: enum fr_state, or LANE_STATE_*; arg: row of its detail */
+		1, /* a: thread index. state: enum fr_state, or LANE_STATE_*; arg: row of the wait or call */
 	LANE_REGION = 2, /* a: thread index, b: depth. arg: string id of the type */
-	LANE_CPU = 3, /* a: CPU. arg: thread index; state: 0 of the program, 1 its preempted next */
+	LANE_CPU = 3,	 /* a: CPU. arg: thread index; state: a colour, that index modulo 32 */
 	LANE_KIND_END,
 };
 
